@@ -1,0 +1,104 @@
+"""The frame that crosses every border: its columns, its dtypes, its check.
+
+Long format, one row a bar: `timestamp` (UTC, microseconds), `symbol`, `open`, `high`, `low`, `close`, `volume`, all five
+numbers `Decimal(38, 18)`. Sorted by, and unique on, (symbol, timestamp); no nulls. One dtype everywhere, on purpose: Polars
+joins decimals of different scale by silently cutting digits.
+
+A daily (or longer) bar carries its session's date at 00:00 UTC, an intraday bar the instant of its open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from rustybt.errors import DataQualityError
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
+BAR_COLUMNS = ("timestamp", "symbol", *VALUE_COLUMNS)
+
+TIMESTAMP = pl.Datetime("us", "UTC")
+DECIMAL = pl.Decimal(38, 18)
+BAR_SCHEMA = pl.Schema({"timestamp": TIMESTAMP, "symbol": pl.String, **dict.fromkeys(VALUE_COLUMNS, DECIMAL)})
+
+
+def empty_bars() -> pl.DataFrame:
+    """Return a frame of the contract's schema with no rows."""
+    return BAR_SCHEMA.to_frame()
+
+
+def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` if it keeps the contract; a frame is checked once, where it enters.
+
+    Raises
+    ------
+    DataQualityError
+        Columns, dtypes, nulls, order or uniqueness differ; the message names the first offence.
+    """
+    if frame.schema != BAR_SCHEMA:
+        differing = {
+            name: str(frame.schema.get(name, "missing")) for name, dtype in BAR_SCHEMA.items() if frame.schema.get(name) != dtype
+        }
+        raise DataQualityError(
+            f"bars need the columns {', '.join(BAR_COLUMNS)} in this order; got {', '.join(frame.columns)}"
+            + (f"; differing: {differing}" if differing else ""),
+            hint="rb.ingest_frame(df, bundle=...) converts any polars or pandas frame",
+        )
+    nulls = {name: count for name, count in zip(frame.columns, frame.null_count().row(0), strict=True) if count}
+    if nulls:
+        raise DataQualityError(f"bars must not hold nulls; found {nulls}")
+    _check_order(frame)
+    return frame
+
+
+def _check_order(frame: pl.DataFrame) -> None:
+    """Raise unless rows rise strictly by (symbol, timestamp)."""
+    if frame.height < 2:
+        return
+    stamps = frame["timestamp"].to_physical().to_numpy()
+    symbol = frame["symbol"]
+    starts = series_starts(symbol)
+    rising = np.diff(stamps) > 0
+    rising[starts[1:] - 1] = True
+    if not rising.all():
+        at = int(np.argmin(rising))
+        first, second = frame.row(at, named=True), frame.row(at + 1, named=True)
+        what = "twice" if first["timestamp"] == second["timestamp"] else "out of order"
+        raise DataQualityError(
+            f"bar {second['timestamp']} of {second['symbol']} comes {what}; bars rise by (symbol, timestamp)",
+            symbol=second["symbol"],
+        )
+    heads = symbol.gather(starts)
+    if not (heads.n_unique() == heads.len() and heads.is_sorted()):
+        raise DataQualityError("bars must be sorted by (symbol, timestamp): a symbol's rows lie apart or out of order")
+
+
+def series_starts(symbol: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the row numbers at which another symbol begins, the first row included."""
+    if symbol.is_empty():
+        return np.empty(0, dtype=np.int64)
+    changes = (symbol != symbol.shift(1)).fill_null(True).arg_true()  # noqa: FBT003
+    return changes.to_numpy().astype(np.int64)
+
+
+def sort_bars(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows sorted by (symbol, timestamp), the order of the contract."""
+    return frame.sort("symbol", "timestamp", maintain_order=True)
+
+
+def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return all rows of contract frames, sorted; the only place where bars are joined.
+
+    Raises
+    ------
+    DataQualityError
+        A part is not of the contract's schema (a silent cut of digits otherwise), or a bar occurs twice.
+    """
+    parts = list(frames)
+    for part in parts:
+        if part.schema != BAR_SCHEMA:
+            raise DataQualityError(f"cannot join bars of another schema: {dict(part.schema)}")
+    return check_bars(sort_bars(pl.concat(parts))) if parts else empty_bars()
