@@ -21,7 +21,8 @@
     │   ├── SchemaVersionError       upgrade rustybt, or migrate
     │   └── StorageError             disk full, read-only, not permitted (also an OSError)
     ├── DataQualityError             `--strict` found bad rows; carries the report
-    └── LookaheadError               the strategy read past its clock
+    ├── LookaheadError               the strategy read past its clock
+    └── StrategyError                the strategy script itself failed; names its line
 
 Each class has a stable ``code`` (shown in JSON and in the docs) and the ``exit_code`` of the command line.
 """
@@ -194,3 +195,9 @@ class LookaheadError(RustybtError):
     """A read past the simulation's clock."""
 
     code = "lookahead"
+
+
+class StrategyError(RustybtError):
+    """The user's strategy raised; the message names the script, the line and the original error."""
+
+    code = "strategy"

@@ -45,9 +45,7 @@ class AssetAttributes:
 
     def __post_init__(self) -> None:
         if self.asset_type not in ASSET_TYPES:
-            raise RequestError(
-                f"unknown asset type {self.asset_type!r}", hint=f"use one of {', '.join(ASSET_TYPES)}"
-            )
+            raise RequestError(f"unknown asset type {self.asset_type!r}", hint=f"use one of {', '.join(ASSET_TYPES)}")
 
     def to_json(self) -> dict[str, str | None]:
         """Return plain JSON values; decimals and dates as text."""
@@ -55,8 +53,9 @@ class AssetAttributes:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from `to_json`."""
-        values = dict(data)
+        """Rebuild from `to_json`; unknown keys of a newer version are ignored."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in data.items() if k in known}
         for key in ("lot_size", "tick_size"):
             values[key] = None if values.get(key) is None else Decimal(values[key])
         epoch = values.get("listing_epoch")
@@ -86,7 +85,7 @@ class Asset:
     __index__ = __int__
 
     def __lt__(self, other: Asset) -> bool:
-        return self.sid < other.sid
+        return self.sid < other.sid if isinstance(other, Asset) else NotImplemented
 
     def __str__(self) -> str:
         return f"{self.asset_type.capitalize()}({self.sid} [{self.symbol}])"

@@ -9,12 +9,15 @@ A daily (or longer) bar carries its session's date at 00:00 UTC, an intraday bar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from rustybt.errors import DataQualityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
@@ -22,7 +25,9 @@ BAR_COLUMNS = ("timestamp", "symbol", *VALUE_COLUMNS)
 
 TIMESTAMP = pl.Datetime("us", "UTC")
 DECIMAL = pl.Decimal(38, 18)
-BAR_SCHEMA = pl.Schema({"timestamp": TIMESTAMP, "symbol": pl.String, **dict.fromkeys(VALUE_COLUMNS, DECIMAL)})
+BAR_SCHEMA = pl.Schema(
+    [("timestamp", TIMESTAMP), ("symbol", pl.String()), *((name, DECIMAL) for name in VALUE_COLUMNS)]
+)
 
 
 def empty_bars() -> pl.DataFrame:
@@ -40,7 +45,9 @@ def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
     """
     if frame.schema != BAR_SCHEMA:
         differing = {
-            name: str(frame.schema.get(name, "missing")) for name, dtype in BAR_SCHEMA.items() if frame.schema.get(name) != dtype
+            name: str(frame.schema.get(name, "missing"))
+            for name, dtype in BAR_SCHEMA.items()
+            if frame.schema.get(name) != dtype
         }
         raise DataQualityError(
             f"bars need the columns {', '.join(BAR_COLUMNS)} in this order; got {', '.join(frame.columns)}"
@@ -80,7 +87,7 @@ def series_starts(symbol: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64
     """Return the row numbers at which another symbol begins, the first row included."""
     if symbol.is_empty():
         return np.empty(0, dtype=np.int64)
-    changes = (symbol != symbol.shift(1)).fill_null(True).arg_true()  # noqa: FBT003
+    changes = (symbol != symbol.shift(1)).fill_null(value=True).arg_true()
     return changes.to_numpy().astype(np.int64)
 
 

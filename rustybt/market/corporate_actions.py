@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from datetime import date
-from decimal import Decimal
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Self, get_args
 
 from rustybt.errors import RequestError
@@ -62,29 +62,33 @@ class CorporateAction:
     def __post_init__(self) -> None:
         if self.kind not in ACTION_KINDS:
             raise RequestError(f"unknown corporate action {self.kind!r}", hint=f"use one of {', '.join(ACTION_KINDS)}")
+        for name in ("ex_date", "declared_date", "record_date", "pay_date"):
+            object.__setattr__(self, name, _to_date(getattr(self, name), name))
+        for name in ("ratio_new", "ratio_old", "amount"):
+            object.__setattr__(self, name, _to_decimal(getattr(self, name), name))
         where = f"{self.kind} of {self.symbol} on {self.ex_date}"
         if self.kind in ("split", "stock_dividend", "spin_off"):
             for value in (self.ratio_new, self.ratio_old):
                 if value is None or not value.is_finite() or value <= 0:
                     raise RequestError(f"{where}: the ratio needs two positive numbers", hint="write it as 2:1")
-        if self.kind == "cash_dividend" and (
-            self.amount is None or not self.amount.is_finite() or self.amount <= 0
-        ):
+        if self.kind == "cash_dividend" and (self.amount is None or not self.amount.is_finite() or self.amount <= 0):
             raise RequestError(f"{where}: the amount must be positive, not {self.amount}")
         if self.kind == "cancellation" and not self.supersedes:
             raise RequestError(f"{where}: name the event it ends in `supersedes`")
 
     @classmethod
-    def split(cls, symbol: str, ex_date: date, new: Decimal | int, old: Decimal | int = 1, **more: Any) -> Self:
+    def split(
+        cls, symbol: str, ex_date: date | str, new: Decimal | str | float, old: Decimal | str | float = 1, **more: Any
+    ) -> Self:
         """Return a split of `new` shares for `old` (2, 1 for a 2:1 split; 1, 10 for a reverse 1:10)."""
-        return cls(symbol, "split", ex_date, ratio_new=Decimal(new), ratio_old=Decimal(old), **more)
+        return cls(symbol, "split", ex_date, ratio_new=new, ratio_old=old, **more)
 
     @classmethod
     def cash_dividend(
-        cls, symbol: str, ex_date: date, amount: Decimal | str, currency: str = "USD", **more: Any
+        cls, symbol: str, ex_date: date | str, amount: Decimal | str | float, currency: str = "USD", **more: Any
     ) -> Self:
         """Return a dividend of `amount` `currency` a share."""
-        return cls(symbol, "cash_dividend", ex_date, amount=Decimal(amount), currency=currency, **more)
+        return cls(symbol, "cash_dividend", ex_date, amount=amount, currency=currency, **more)
 
     @property
     def price_factor(self) -> Decimal:
@@ -107,19 +111,39 @@ class CorporateAction:
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, Decimal):
-                value = format(value.normalize(), "f")
+                # Not `normalize`, which rounds to the context's precision.
+                value = format(value, "f")
+                value = value.rstrip("0").rstrip(".") if "." in value else value
             out[f.name] = value.isoformat() if isinstance(value, date) else value
         return out
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from `to_json`."""
-        values = dict(data)
-        for key in ("ratio_new", "ratio_old", "amount"):
-            values[key] = None if values.get(key) is None else Decimal(str(values[key]))
-        for key in ("ex_date", "declared_date", "record_date", "pay_date"):
-            values[key] = None if values.get(key) is None else date.fromisoformat(values[key])
-        return cls(**values)
+        """Rebuild from `to_json`; unknown keys of a newer version are ignored."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in data.items() if k in known})
+
+
+def _to_date(value: Any, name: str) -> date | None:
+    """Return a date for a date, a datetime or ISO text."""
+    if value is None or type(value) is date:
+        return value
+    if isinstance(value, datetime):
+        return value.date()
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise RequestError(f"corporate action: {name}={value!r} is not a date", hint="write 2020-01-31") from None
+
+
+def _to_decimal(value: Any, name: str) -> Decimal | None:
+    """Return an exact number; a float is what it prints as, 0.22 and not 0.2200000000000000011."""
+    if value is None or isinstance(value, Decimal):
+        return value
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise RequestError(f"corporate action: {name}={value!r} is not a number") from None
 
 
 def in_force(actions: list[CorporateAction], known_at: int | None = None) -> list[CorporateAction]:

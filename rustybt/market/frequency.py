@@ -7,7 +7,17 @@ from datetime import timedelta
 
 from rustybt.errors import RequestError
 
-_ALIASES = {"daily": "1d", "minute": "1m", "hourly": "1h", "weekly": "1w", "monthly": "1M", "d": "1d", "60m": "1h"}
+# In lower case; "1M" is the one spelling whose case matters, and is found before these.
+_ALIASES = {
+    **dict.fromkeys(("daily", "day", "d", "1d"), "1d"),
+    **dict.fromkeys(("hourly", "hour", "1h", "60m", "60min"), "1h"),
+    **dict.fromkeys(("minute", "1min"), "1m"),
+    **dict.fromkeys(("weekly", "week", "1w"), "1w"),
+    **dict.fromkeys(("monthly", "month"), "1M"),
+    "5min": "5m",
+    "15min": "15m",
+    "30min": "30m",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +46,7 @@ class Frequency:
         """
         if isinstance(text, Frequency):
             return text
-        found = FREQUENCIES.get(text) or FREQUENCIES.get(_ALIASES.get(str(text).lower(), ""))
+        found = FREQUENCIES.get(str(text)) or FREQUENCIES.get(_ALIASES.get(str(text).lower(), ""))
         if found is None:
             known = ", ".join(FREQUENCIES)
             raise RequestError(f"unknown frequency {text!r}", hint=f"use one of {known}", frequency=str(text))

@@ -1,0 +1,158 @@
+"""``rustybt bundle``: list, inspect, check and compare. What changes a bundle is in `bundle_care`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rustybt.cli.command import command, new_group
+from rustybt.cli.options import BundleName, End, Reference, Start, open_store
+from rustybt.cli.terminal import Terminal
+
+app = new_group("List, inspect, check, compare, export and tidy bundles.")
+
+SourceType = Annotated[str | None, typer.Option("--source-type", metavar="S", help="Only bundles of this source.")]
+
+
+@command(app, "list")
+def list_(terminal: Terminal, source_type: SourceType = None, start: Start = None, end: End = None) -> None:
+    """List the bundles of this home: version, range, size, source, quality.
+
+    Example: rustybt bundle list --source-type csv
+    """
+    from rustybt.cli.bundle_facts import passed, short_hash, size
+
+    with open_store(terminal) as store:
+        found = store.list_bundles(source_type=source_type, start=start, end=end)
+        home = store.home
+    if terminal.json:
+        terminal.data({"home": str(home), "bundles": found})
+        return
+    if not found:
+        terminal.note(f"no bundle in {home}: rustybt ingest csv --path FILE --bundle NAME makes one")
+        return
+    terminal.table(
+        ["bundle", "version>", "content", "frequency", "symbols>", "rows>", "first", "last", "calendar", "source"]
+        + ["size>", "quality"],
+        [
+            (b.name, b.version, short_hash(b.content_hash), ", ".join(b.frequencies), b.symbol_count, b.row_count)
+            + (b.first_session, b.last_session, b.calendar_name, b.source_type, size(b.size_bytes))
+            + (passed(b.validation_passed),)
+            for b in found
+        ],
+    )
+
+
+@command(app)
+def info(terminal: Terminal, reference: Reference) -> None:
+    """Show one version: its symbols, range, provenance and quality.
+
+    Example: rustybt bundle info us@3
+    """
+    from rustybt.cli.bundle_facts import instant, provenance_facts, quality_sentence, short_hash, size
+
+    with open_store(terminal) as store, store.open(reference) as bundle:
+        facts: dict[str, Any] = bundle_document(bundle)
+        if terminal.json:
+            terminal.data(facts)
+            return
+        version, quality = bundle.info, bundle.quality()
+        terminal.facts(
+            [
+                ("content", short_hash(bundle.content_hash)),
+                ("created", instant(version.created_at)),
+                ("frequencies", ", ".join(bundle.frequencies)),
+                ("calendar", bundle.calendar_name),
+                ("rows", version.row_count),
+                ("size", size(version.size_bytes)),
+                ("tags", ", ".join(version.tags) or None),
+                ("quality", quality_sentence(quality)),
+            ],
+            title=version.reference,
+        )
+        terminal.facts(provenance_rows(provenance_facts(version.provenance)), title="Provenance")
+        terminal.table(
+            ["symbol", "type", "venue", "currency", "first", "last", "price basis"],
+            [
+                (row["symbol"], row["asset_type"], row["venue"], row["currency"], row["first"], row["last"])
+                + (row["price_basis"],)
+                for row in facts["assets"]
+            ],
+        )
+        actions = bundle.corporate_actions()
+        if actions:
+            terminal.table(["symbol", "event", "ex-date", "ratio or amount"], [_action_row(a) for a in actions])
+
+
+def bundle_document(bundle: Any) -> dict[str, Any]:
+    """Return all that `bundle info --json` says of an opened version."""
+    version = bundle.info
+    return {
+        **version.to_json(),
+        "reference": version.reference,
+        "frequencies": list(bundle.frequencies),
+        "calendar": bundle.calendar_name,
+        "symbols": list(bundle.symbols),
+        "assets": [_asset_row(bundle, symbol) for symbol in bundle.symbols],
+        "corporate_actions": [action.to_json() for action in bundle.corporate_actions()],
+        "pin": bundle.pin.to_json(),
+    }
+
+
+def _asset_row(bundle: Any, symbol: str) -> dict[str, Any]:
+    asset = bundle.asset(symbol)
+    return {
+        "sid": asset.sid,
+        "symbol": symbol,
+        "asset_type": asset.asset_type,
+        "venue": asset.exchange or None,
+        "currency": asset.currency,
+        "first": asset.first_session,
+        "last": asset.last_session,
+        "price_basis": bundle.price_basis(symbol),
+    }
+
+
+def _action_row(action: Any) -> tuple[Any, ...]:
+    if action.amount is not None:
+        return action.symbol, action.kind, action.ex_date, f"{action.amount} {action.currency or ''}".strip()
+    ratio = "" if action.ratio_new is None else f"{action.ratio_new}:{action.ratio_old}"
+    return action.symbol, action.kind, action.ex_date, ratio
+
+
+def provenance_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return provenance as lines; files with the start of their checksum."""
+    rows = []
+    for key, value in facts.items():
+        if key == "files":
+            text = ", ".join(f"{name} (sha256:{digest[:12]})" for name, digest in value.items())
+        elif isinstance(value, dict):
+            text = ", ".join(f"{name}={item}" for name, item in value.items())
+        else:
+            text = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+        rows.append((key.replace("_", " "), text))
+    return rows
+
+
+@command(app)
+def versions(terminal: Terminal, name: BundleName) -> None:
+    """List every version of a bundle, the newest last.
+
+    Example: rustybt bundle versions us
+    """
+    from rustybt.cli.bundle_facts import instant, short_hash
+
+    with open_store(terminal) as store:
+        found = store.versions(name)
+    if terminal.json:
+        terminal.data({"bundle": name, "versions": found})
+        return
+    terminal.table(
+        ["version", "content", "created", "rows>", "source", "what", "tags"],
+        [
+            (v.reference, short_hash(v.content_hash), instant(v.created_at), v.row_count, v.provenance.source_type)
+            + ("collected by gc" if v.collected else v.summary, ", ".join(v.tags))
+            for v in found
+        ],
+    )

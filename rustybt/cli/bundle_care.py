@@ -1,0 +1,134 @@
+"""``rustybt bundle export | import | rm | gc | recover | tag | untag``: what moves, names or removes bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rustybt.cli.bundle import app
+from rustybt.cli.command import command
+from rustybt.cli.options import BundleName, Reference, open_store
+from rustybt.cli.terminal import Terminal
+from rustybt.errors import RequestError
+
+To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="csv, parquet, arrow or duckdb.", show_default=False)]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="P", help="File or directory to write.", show_default=False)
+]
+ImportPath = Annotated[Path, typer.Argument(metavar="P", help="What `bundle export` wrote.", show_default=False)]
+ImportAs = Annotated[str | None, typer.Option("--as", metavar="B", help="Name of the bundle; the exported one if absent.")]
+KeepLast = Annotated[
+    int | None,
+    typer.Option("--keep-last", metavar="N", min=1, help="Also collect versions older than the last N; tagged ones stay."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
+GcName = Annotated[str | None, typer.Argument(metavar="[B]", help="Only this bundle.", show_default=False)]
+Tag = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tag.", show_default=False)]
+
+
+@command(app)
+def export(terminal: Terminal, reference: Reference, to: To, output: Output) -> None:
+    """Write the bars of a version to files that other tools read; numbers stay exact.
+
+    Example: rustybt bundle export us@3 --to parquet --output us.parquet
+    """
+    if to == "zipline":
+        raise RequestError("export to zipline comes with a later release", hint="--to csv, parquet, arrow or duckdb")
+    from rustybt.data.bundles.export import export_bundle
+
+    with open_store(terminal) as store, store.open(reference) as bundle:
+        written = export_bundle(bundle, to, output)
+    if terminal.json:
+        terminal.data({"bundle": reference, "format": to, "written": written})
+    else:
+        terminal.note(f"wrote {written}")
+
+
+@command(app, "import")
+def import_(terminal: Terminal, path: ImportPath, name: ImportAs = None) -> None:
+    """Bring an exported bundle into this home as a new version.
+
+    Example: rustybt bundle import us.parquet --as us
+    """
+    from rustybt.data.bundles.export import import_path
+
+    with open_store(terminal) as store:
+        result = import_path(store, path, name=name)
+    if terminal.json:
+        terminal.data(result)
+    else:
+        terminal.note(f"{result.reference}: {'unchanged' if result.unchanged else f'{result.row_count:,} rows'}")
+
+
+@command(app)
+def rm(terminal: Terminal, name: BundleName) -> None:
+    """Remove a bundle with all its versions.
+
+    Example: rustybt bundle rm us
+    """
+    with open_store(terminal) as store:
+        store.remove(name)
+    if terminal.json:
+        terminal.data({"removed": name})
+    else:
+        terminal.note(f"removed {name}; `rustybt bundle gc` frees the space")
+
+
+@command(app)
+def gc(terminal: Terminal, name: GcName = None, keep_last: KeepLast = None, dry_run: DryRun = False) -> None:  # noqa: FBT001, FBT002
+    """Delete files that no version needs, and with --keep-last older versions too; lists results it orphans.
+
+    Example: rustybt bundle gc us --keep-last 5 --dry-run
+    """
+    from rustybt.cli.reports import show_gc
+
+    with open_store(terminal) as store:
+        report = store.gc(name, keep_last=keep_last, dry_run=dry_run)
+    show_gc(terminal, report, dry_run=dry_run)
+
+
+@command(app)
+def recover(terminal: Terminal) -> None:
+    """Rebuild a lost or damaged metadata database from the manifests beside the data.
+
+    Example: rustybt bundle recover
+    """
+    from rustybt.cli.reports import show_recover
+
+    with open_store(terminal) as store:
+        report = store.recover()
+    show_recover(terminal, report)
+
+
+@command(app)
+def tag(terminal: Terminal, reference: Reference, tag: Tag) -> None:
+    """Give a version a name; gc keeps tagged versions.
+
+    Example: rustybt bundle tag us@3 paper-2024
+    """
+    with open_store(terminal) as store:
+        store.tag(reference, tag)
+        tags = store.tags(reference.partition("@")[0])
+    _show_tags(terminal, tags)
+
+
+@command(app)
+def untag(terminal: Terminal, name: BundleName, tag: Tag) -> None:
+    """Take a name away; the version itself stays.
+
+    Example: rustybt bundle untag us paper-2024
+    """
+    with open_store(terminal) as store:
+        store.untag(name, tag)
+        tags = store.tags(name)
+    _show_tags(terminal, tags)
+
+
+def _show_tags(terminal: Terminal, tags: dict[str, int]) -> None:
+    if terminal.json:
+        terminal.data({"tags": tags})
+        return
+    for name, version in tags.items():
+        terminal.note(f"{name} -> version {version}")

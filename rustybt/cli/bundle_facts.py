@@ -1,0 +1,71 @@
+"""What is shown of a bundle: sizes, dates, provenance and quality as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+#: Keys of a provenance that say something only when they are set.
+_HASH_DIGITS = 12
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit a person reads: 31.2 MB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def instant(unix_seconds: float | None) -> str:
+    """Return an instant as ISO text in UTC, a dash for none."""
+    if not unix_seconds:
+        return "-"
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def short_hash(content_hash: str) -> str:
+    """Return the first digits of a content hash, usable in a reference: ``sha256:3f9c2b7a01de``."""
+    return f"sha256:{content_hash.removeprefix('sha256:')[:_HASH_DIGITS]}"
+
+
+def passed(validation_passed: bool | None) -> str:  # noqa: FBT001 - three states, as the store records them
+    """Return the quality verdict as one word."""
+    return {True: "passed", False: "issues", None: "unknown"}[validation_passed]
+
+
+def provenance_facts(provenance: Any) -> dict[str, Any]:
+    """Return what a person asks of a provenance, empty entries left out."""
+    values = dict(provenance.to_json())
+    values["fetched_at"] = instant(values.pop("fetch_timestamp", 0))
+    order = ("source_type", "source_url", "fetched_at", "number_rule", "timezone", "frequency", "symbols", "files")
+    first = {key: values.pop(key) for key in order if key in values}
+    return {key: value for key, value in {**first, **values}.items() if value not in ("", None, [], {}, ())}
+
+
+def quality_facts(quality: Any) -> dict[str, Any] | None:
+    """Return the counts and notes of a quality report; None when the version has none."""
+    if quality is None:
+        return None
+    values = dict(quality.to_json())
+    return {
+        key: value
+        for key, value in values.items()
+        if not isinstance(value, (dict, list)) or (isinstance(value, dict) and key == "quarantined" and value)
+    } | ({"notes": list(values["notes"])} if values.get("notes") else {})
+
+
+def quality_sentence(quality: Mapping[str, Any] | None) -> str:
+    """Return a quality report in one line."""
+    if quality is None:
+        return "not checked"
+    quarantined = quality["quarantined"]
+    total = sum(quarantined.values()) if isinstance(quarantined, Mapping) else int(quarantined)
+    verdict = passed(quality["validation_passed"])
+    parts = [verdict, f"{total:,} rows quarantined"]
+    parts.append(f"{quality['missing_days_count']:,} sessions missing")
+    parts.append(f"{quality['outlier_count']:,} outliers flagged")
+    return ", ".join(parts)

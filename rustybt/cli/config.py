@@ -1,0 +1,48 @@
+"""``rustybt config``: settings and where each value comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rustybt.cli.command import command, new_group
+from rustybt.cli.terminal import Terminal
+
+app = new_group("Show or change settings.")
+
+Origin = Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as cache.max_size_bytes.", show_default=False)]
+Value = Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", show_default=False)]
+
+
+@command(app)
+def show(terminal: Terminal, origin: Origin = False) -> None:  # noqa: FBT001, FBT002 - a flag of the command line
+    """Show every setting in force: flag, environment RUSTYBT_*, ./rustybt.toml, user file, default, in this order.
+
+    Example: rustybt config show --origin
+    """
+    from rustybt.config import load_settings
+
+    items = load_settings(terminal.settings_overrides).items()
+    if terminal.json:
+        terminal.data({key: {"value": value, "origin": place} if origin else value for key, value, place in items})
+    elif origin:
+        terminal.table(["setting", "value", "origin"], [(key, str(value), place) for key, value, place in items])
+    else:
+        terminal.facts((key, str(value)) for key, value, _ in items)
+
+
+@command(app, "set")
+def set_(terminal: Terminal, key: Key, value: Value) -> None:
+    """Write a setting into the user's file.
+
+    Example: rustybt config set bundle.lock_timeout_seconds 120
+    """
+    from rustybt.config import set_value
+
+    path = set_value(key, value)
+    if terminal.json:
+        terminal.data({"key": key, "value": value, "file": str(path)})
+    else:
+        terminal.note(f"{key} = {value} in {path}")

@@ -1,0 +1,250 @@
+"""``rustybt ingest SOURCE``: bars into a bundle. Each source is a command of its own with its own options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from rustybt.cli.command import command, new_command, new_group, with_flags
+from rustybt.cli.options import End, Frequency, Start, Symbols, SymbolsFile, read_pairs, read_symbols
+from rustybt.cli.terminal import Terminal
+from rustybt.errors import RequestError
+
+_COMMON, _CSV = "Request", "Source options"
+
+Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
+Plan = Annotated[bool, typer.Option("--plan", help="Say what would be read, and write nothing.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Abort at the first bad row, leaving no version.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Also remove stored rows in the range that are not delivered any more.")
+]
+Path_ = Annotated[
+    str,
+    typer.Option(
+        "--path", metavar="FILE|DIR|GLOB", help="File, directory or glob.", show_default=False, rich_help_panel=_CSV
+    ),
+]
+ColumnMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column-map", metavar="K=V,...", help="Our column = the file's: close=Last,timestamp=Date.", rich_help_panel=_CSV
+    ),
+]
+Timezone = Annotated[
+    str | None, typer.Option("--timezone", metavar="Z", help="Zone of times without one; UTC if absent.", rich_help_panel=_CSV)
+]
+DateFormat = Annotated[
+    str | None, typer.Option("--date-format", metavar="F", help="Such as %d.%m.%Y; found if absent.", rich_help_panel=_CSV)
+]
+Calendar = Annotated[
+    str | None, typer.Option("--calendar", metavar="C", help="Trading calendar: XNYS, XETR, 24/7 ...", rich_help_panel=_CSV)
+]
+AssetType = Annotated[
+    str | None, typer.Option("--asset-type", metavar="T", help="equity, crypto, future ...", rich_help_panel=_CSV)
+]
+Venue = Annotated[str | None, typer.Option("--venue", metavar="MIC", help="Exchange of the assets.", rich_help_panel=_CSV)]
+Currency = Annotated[str | None, typer.Option("--currency", metavar="CUR", help="Quote currency.", rich_help_panel=_CSV)]
+PriceBasis = Annotated[
+    str | None,
+    typer.Option(
+        "--price-basis", metavar="P", help="raw, split_adjusted, split_dividend_adjusted or unknown.", rich_help_panel=_CSV
+    ),
+]
+Actions = Annotated[
+    Path | None,
+    typer.Option(
+        "--actions", metavar="FILE", help="CSV of splits and dividends: symbol,kind,ex_date,ratio ...", rich_help_panel=_CSV
+    ),
+]
+CsvDir = Annotated[
+    str,
+    typer.Option(
+        "--csvdir", metavar="DIR", help="Directory with daily/ or minute/ inside.", show_default=False, rich_help_panel=_CSV
+    ),
+]
+
+
+class IngestGroup(TyperGroup):
+    """A group whose further commands are the registered sources: ``rustybt ingest NAME``."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a source; one that has none of its own takes its options as the registry lists them."""
+        return super().get_command(ctx, cmd_name) or _registered(cmd_name)
+
+
+app = new_group(
+    "Bring bars into a bundle. Without dates: a CSV whole. `rustybt sources list` shows every source.",
+    cls=IngestGroup,
+    subcommand_metavar="SOURCE [OPTIONS]",
+)
+
+
+@command(app)
+def csv(
+    terminal: Terminal,
+    path: Path_,
+    bundle: Bundle,
+    symbols: Symbols = None,
+    symbols_file: SymbolsFile = None,
+    start: Start = None,
+    end: End = None,
+    frequency: Frequency = "1d",
+    plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
+    strict: Strict = False,  # noqa: FBT001, FBT002
+    replace: Replace = False,  # noqa: FBT001, FBT002
+    column_map: ColumnMap = None,
+    timezone: Timezone = None,
+    date_format: DateFormat = None,
+    calendar: Calendar = None,
+    asset_type: AssetType = None,
+    venue: Venue = None,
+    currency: Currency = None,
+    price_basis: PriceBasis = None,
+    actions: Actions = None,
+) -> int:
+    """Read CSV files, one a symbol or all in one; numbers are kept digit for digit.
+
+    Example: rustybt ingest csv --path prices/ --bundle us --symbols AAPL,MSFT --start 2015-01-01
+    """
+    options = {
+        "path": path,
+        "column_map": read_pairs(column_map, "--column-map") if column_map else None,
+        "timezone": timezone,
+        "date_format": date_format,
+        "calendar": calendar,
+        "asset_type": asset_type,
+        "venue": venue,
+        "currency": currency,
+        "price_basis": price_basis,
+        "actions": actions,
+    }
+    request = {
+        "bundle": bundle,
+        "symbols": read_symbols(symbols, symbols_file),
+        "start": start,
+        "end": end,
+        "frequency": frequency,
+    }
+    return ingest(terminal, "csv", options, request, plan=plan, strict=strict, replace=replace)
+
+
+@command(app)
+def csvdir(
+    terminal: Terminal,
+    csvdir: CsvDir,
+    bundle: Bundle = "csvdir",
+    symbols: Symbols = None,
+    symbols_file: SymbolsFile = None,
+    start: Start = None,
+    end: End = None,
+    frequency: Frequency = "1d",
+    plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
+    strict: Strict = False,  # noqa: FBT001, FBT002
+    replace: Replace = False,  # noqa: FBT001, FBT002
+    calendar: Calendar = None,
+) -> int:
+    """Read Zipline's csvdir layout: daily/SYMBOL.csv and minute/SYMBOL.csv, with dividend and split columns.
+
+    Example: rustybt ingest csvdir --csvdir DIR
+    """
+    request = {
+        "bundle": bundle,
+        "symbols": read_symbols(symbols, symbols_file),
+        "start": start,
+        "end": end,
+        "frequency": frequency,
+    }
+    options = {"path": csvdir, "calendar": calendar}
+    return ingest(terminal, "csvdir", options, request, plan=plan, strict=strict, replace=replace)
+
+
+def _registered(name: str) -> Any:
+    """Return a command for the source `name`, known or not: the registry says what is wrong with an unknown one."""
+
+    def run(
+        terminal: Terminal,
+        ctx: typer.Context,
+        bundle: Bundle = "",
+        symbols: Symbols = None,
+        symbols_file: SymbolsFile = None,
+        start: Start = None,
+        end: End = None,
+        frequency: Frequency = "1d",
+        plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
+        strict: Strict = False,  # noqa: FBT001, FBT002
+        replace: Replace = False,  # noqa: FBT001, FBT002
+    ) -> int:
+        """Read from a registered source; its own options are listed by `rustybt sources info NAME`."""
+        request = {
+            "bundle": bundle,
+            "symbols": read_symbols(symbols, symbols_file),
+            "start": start,
+            "end": end,
+            "frequency": frequency,
+        }
+        return ingest(terminal, name, read_options(ctx.args), request, plan=plan, strict=strict, replace=replace)
+
+    built = new_command()
+    built.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(with_flags(run))
+    return typer.main.get_command(built)
+
+
+def read_options(words: list[str]) -> dict[str, Any]:
+    """Return ``--key value``, ``--key=value`` and ``--flag`` of a source as a dict with Python names.
+
+    Raises
+    ------
+    RequestError
+        A word belongs to no option.
+    """
+    options: dict[str, Any] = {}
+    at = 0
+    while at < len(words):
+        key, equals, value = words[at].partition("=")
+        if not key.startswith("--") or len(key) < 3:
+            raise RequestError(f"{words[at]!r} belongs to no option", hint="source options are written --name value")
+        at += 1
+        if equals:
+            options[_name(key)] = value
+        elif at < len(words) and not words[at].startswith("--"):
+            options[_name(key)] = words[at]
+            at += 1
+        else:
+            options[_name(key)] = True
+    return options
+
+
+def _name(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
+
+
+def ingest(
+    terminal: Terminal,
+    source_name: str,
+    options: dict[str, Any],
+    request: dict[str, Any],
+    *,
+    plan: bool,
+    strict: bool,
+    replace: bool,
+) -> int:
+    """Ask the source, commit, and print the report; return the exit status it carries."""
+    from rustybt.cli.options import open_store
+    from rustybt.cli.reports import show_ingest, show_plan
+    from rustybt.data.sources import get_source
+
+    source = get_source(source_name, **{key: value for key, value in options.items() if value is not None})
+    bundle = request.pop("bundle")
+    if not bundle:
+        raise RequestError("no bundle named", hint=f"rustybt ingest {source_name} --bundle NAME ...")
+    if plan:
+        show_plan(terminal, source.plan(**request))
+        return 0
+    with open_store(terminal) as store, terminal.progress() as progress:
+        report = source.ingest_to_bundle(
+            bundle, **request, store=store, strict=strict, replace=replace, progress=progress
+        )
+    return show_ingest(terminal, report)

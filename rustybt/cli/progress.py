@@ -1,0 +1,100 @@
+"""Progress of long work: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+#: Seconds between two lines where there is no terminal.
+LINE_INTERVAL_SECONDS = 5.0
+
+
+class Progress:
+    """A callable that the library reports to: ``progress(stage, done, total)``; `total` 0 means unknown.
+
+    On a terminal each stage is a bar with rate and time left. Elsewhere one line is written every
+    `LINE_INTERVAL_SECONDS`, so that a log shows life without filling up.
+    """
+
+    def __init__(self, stream: TextIO, *, enabled: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._enabled = enabled
+        self._clock = clock
+        self._bars: RichProgress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._last_line = clock()
+
+    def __enter__(self) -> Self:
+        if self._enabled and self._stream.isatty():
+            self._bars = _rich_progress(self._stream)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if not self._enabled:
+            return
+        if self._bars is not None:
+            task = self._tasks.get(stage)
+            if task is None:
+                task = self._tasks[stage] = self._bars.add_task(stage, total=total or None)
+            self._bars.update(task, completed=done, total=total or None)
+            return
+        self._write_line(stage, done, total)
+
+    def _write_line(self, stage: str, done: int, total: int) -> None:
+        now = self._clock()
+        started = self._started.setdefault(stage, now)
+        if now - self._last_line < LINE_INTERVAL_SECONDS:
+            return
+        self._last_line = now
+        self._stream.write(f"{describe(stage, done, total, now - started)}\n")
+        self._stream.flush()
+
+
+def describe(stage: str, done: int, total: int, elapsed_seconds: float) -> str:
+    """Return one line on how far `stage` is, how fast, and how long it may still take."""
+    rate = done / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    parts = [f"{stage}: {done:,} of {total:,} ({done / total:.0%})" if total else f"{stage}: {done:,}"]
+    if rate > 0:
+        parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
+        if total > done:
+            parts.append(f"about {(total - done) / rate:,.0f} s left")
+    return ", ".join(parts)
+
+
+def _rich_progress(stream: TextIO) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """Items a second."""
+
+        def render(self, task: object) -> Text:
+            speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+            return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+    return RichProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=stream),
+        transient=True,
+    )

@@ -1,0 +1,38 @@
+"""``rustybt replay``: a saved result again, on the data it is pinned to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rustybt.cli.command import command, new_command
+from rustybt.cli.options import open_store
+from rustybt.cli.terminal import Terminal
+
+app = new_command()
+
+ResultDirectory = Annotated[
+    Path, typer.Argument(metavar="RESULT_DIR", help="A directory written by `rustybt run -o`.", show_default=False)
+]
+
+
+@command(app)
+def replay(terminal: Terminal, result_dir: ResultDirectory) -> int:
+    """Re-open the pinned data, run the strategy again and prove the same result, or say what is missing or different.
+
+    Exit status 0 when every session and every fill is the same, 6 when the data is gone, 1 when something differs.
+
+    Example: rustybt replay results/ma
+    """
+    from rustybt.algorithm import replay as replay_result
+
+    with open_store(terminal) as store, terminal.progress() as progress:
+        report = replay_result(result_dir, store=store, progress=progress)
+    if terminal.json:
+        terminal.data(report)
+    else:
+        for line in report.lines():
+            terminal.line(line)
+    return 0 if report.is_same else 1

@@ -1,0 +1,107 @@
+"""Saving, showing and reporting results: what `run`, `replay` and `report` share."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from rustybt.cli.terminal import Terminal
+from rustybt.errors import MissingDependencyError, RustybtError
+
+
+def save_result(result: Any, directory: Path, store: Any, *, title: str) -> list[Path]:
+    """Save `result` into `directory` with a report beside it; return the files a person opens."""
+    result.save(directory)
+    store.record_result(directory, result.pin)
+    return write_report(result, directory, store, title=title, result_dir=directory)
+
+
+def write_report(
+    result: Any,
+    directory: Path,
+    store: Any,
+    *,
+    title: str,
+    result_dir: Path,
+    against: tuple[tuple[str, Any], ...] = (),
+    notice: str = "",
+) -> list[Path]:
+    """Write report.html, and equity.png where matplotlib is installed, into `directory`; return what was written.
+
+    Parameters
+    ----------
+    result_dir
+        Where the result itself lies, for the command that replays it.
+    against
+        (name, result) of results to draw for comparison.
+    """
+    from rustybt.trading.report import ReportContext, curve_of, write_chart, write_page
+
+    curves = [curve_of(result, "strategy"), *(curve_of(other, name) for name, other in against)]
+    provenance, quality = _data_facts(result, store)
+    context = ReportContext(
+        title=title,
+        notice=notice,
+        pin=dict(result.pin.to_json()),
+        provenance=provenance,
+        quality=quality,
+        metrics=result.summary(),
+        transactions=transaction_rows(result),
+        replay_command=f"rustybt replay {result_dir}",
+    )
+    written = [write_page(curves, directory / "report.html", context)]
+    with contextlib.suppress(MissingDependencyError):
+        note = f"{result.pin.reference}   {result.pin.content_hash}"
+        written.append(write_chart(curves, directory / "equity.png", title=title, note=note))
+    return written
+
+
+def _data_facts(result: Any, store: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return provenance and quality of the pinned version; (None, None) when the store no longer has it."""
+    from rustybt.cli.bundle_facts import provenance_facts, quality_facts
+
+    try:
+        with store.open(result.pin.reference) as bundle:
+            return provenance_facts(bundle.provenance), quality_facts(bundle.quality())
+    except RustybtError:  # the report of an old result must not fail because its data is gone
+        return None, None
+
+
+def transaction_rows(result: Any) -> list[dict[str, Any]]:
+    """Return each fill as symbol, amount and price."""
+    frame = result.transactions
+    return [
+        {"symbol": str(symbol), "amount": float(amount), "price": float(price)}
+        for symbol, amount, price in zip(frame["symbol"], frame["amount"], frame["price"], strict=True)
+    ]
+
+
+def show_result(terminal: Terminal, result: Any, written: list[Path]) -> None:
+    """Print the figures of a result, its pin and the files written."""
+    summary = result.summary()
+    if terminal.json:
+        terminal.data(
+            {"summary": summary, "pin": result.pin, "files": [str(path) for path in written]},
+        )
+        return
+    terminal.facts(summary_lines(summary), title=f"Performance on {result.pin.reference}")
+    for path in written:
+        terminal.note(f"wrote {path}")
+
+
+_PERCENT = ("return", "drawdown", "volatility", "cagr")
+
+
+def summary_lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the figures of `Result.summary` as text: ratios of capital in percent, money with two decimals."""
+    lines = []
+    for name, value in summary.items():
+        if isinstance(value, float):
+            percent = any(word in name for word in _PERCENT)
+            money = any(word in name for word in ("value", "capital", "cash", "commission", "pnl"))
+            text = f"{value:+.2%}" if percent else f"{value:,.2f}" if money else f"{value:,.3f}"
+        else:
+            text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        lines.append((name.replace("_", " "), text))
+    return lines

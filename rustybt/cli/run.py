@@ -1,0 +1,85 @@
+"""``rustybt run``: a strategy script on a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rustybt.cli.command import command, new_command
+from rustybt.cli.options import End, Start, complete_bundles, open_store, read_pairs
+from rustybt.cli.terminal import Terminal
+
+app = new_command()
+
+Script = Annotated[
+    Path, typer.Option("--file", "-f", metavar="SCRIPT", help="Strategy: a Python file.", show_default=False)
+]
+Bundle = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        metavar="B",
+        help="Bundle, or a version of it: us, us@3, us@TAG.",
+        autocompletion=complete_bundles,
+        show_default=False,
+    ),
+]
+Capital = Annotated[float, typer.Option("--capital-base", metavar="X", min=0.0, help="Cash to start with.")]
+DataFrequency = Annotated[
+    str, typer.Option("--data-frequency", metavar="F", help="daily, minute, or a frequency of the bundle.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="Give a top-level name of the script another value; repeatable."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Save the result here, with a report; replay it later."),
+]
+
+
+@command(app)
+def run(
+    terminal: Terminal,
+    file: Script,
+    bundle: Bundle,
+    start: Start = None,
+    end: End = None,
+    capital_base: Capital = 1e6,
+    data_frequency: DataFrequency = "daily",
+    set_: Set = None,
+    output: Output = None,
+) -> None:
+    """Run a strategy script on a bundle and print its performance.
+
+    Without dates the whole range of the bundle is used.
+
+    Example: rustybt run -f moving_average.py -b us -s 2015-01-01 -e 2020-12-31 -o results/ma
+    """
+    from rustybt.algorithm import run_algorithm
+    from rustybt.cli.results import save_result, show_result
+    from rustybt.cli.script import load_script, strategy_error
+    from rustybt.errors import RustybtError
+
+    functions = load_script(file, read_pairs(set_ or [], "--set", separator=None))
+    with open_store(terminal) as store, terminal.progress() as progress:
+        try:
+            result = run_algorithm(
+                start=start,
+                end=end,
+                capital_base=capital_base,
+                bundle=bundle,
+                data_frequency=data_frequency,
+                store=store,
+                progress=progress,
+                **functions,
+            )
+        except RustybtError:
+            raise
+        except Exception as error:
+            raise strategy_error(error, file) from error
+        written = save_result(result, output, store, title=f"{file.stem} on {result.pin.reference}") if output else []
+    show_result(terminal, result, written)

@@ -1,0 +1,1 @@
+"""Adapters talk to vendors: transport, throttle, retry and error mapping."""

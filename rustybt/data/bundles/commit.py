@@ -1,0 +1,413 @@
+"""One commit, from frames to a visible version.
+
+The order is the promise. Data files are durable before anything names them; the manifest is durable before the database says
+COMMIT; readers see the version when COMMIT returns. A crash at any step leaves the version before, or this one whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rustybt.data.bundles import manifest as manifests
+from rustybt.data.bundles.content_hash import content_hash
+from rustybt.data.bundles.coverage import PRESENT
+from rustybt.data.bundles.file_reader import FileReader
+from rustybt.data.bundles.locks import bundle_lock
+from rustybt.data.bundles.manifest import Manifest
+from rustybt.data.bundles.merge import Scope
+from rustybt.data.bundles.metadata_store import contents, versions
+from rustybt.data.bundles.publication import insert_manifest, save_coverage
+from rustybt.data.bundles.records import (
+    Alias,
+    AssetRecord,
+    CommitResult,
+    CoverageRecord,
+    Description,
+    FileRecord,
+    VersionInfo,
+)
+from rustybt.data.bundles.revision import Revision
+from rustybt.errors import BundleNameError, ConflictError, RequestError
+from rustybt.market.assets import AssetAttributes
+from rustybt.market.bars import check_bars, empty_bars
+from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
+from rustybt.market.frequency import Frequency
+from rustybt.market.provenance import Provenance
+from rustybt.market.quality import QualityReport
+from rustybt.market.request import check_symbol
+
+if TYPE_CHECKING:
+    from rustybt.data.bundles.store import BundleStore
+
+_DEFAULT_CALENDAR = "XNYS"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """What `BundleStore.commit` was asked; see there."""
+
+    name: str
+    frames: Iterable[pl.DataFrame]
+    provenance: Provenance
+    frequency: Frequency
+    calendar: str | None
+    symbols: Sequence[str] | None
+    start: int | None
+    end: int | None
+    assets: Mapping[str, AssetAttributes] | Callable[[], Mapping[str, AssetAttributes]]
+    price_basis: str
+    actions: Sequence[CorporateAction] | Callable[[], Sequence[CorporateAction]]
+    aliases: tuple[Alias, ...]
+    quality: QualityReport | Callable[[], QualityReport | None] | None
+    replace: bool
+    op_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The version that a commit builds on; version 0 is a bundle that is yet to come."""
+
+    name: str
+    info: VersionInfo | None = None
+    calendar_name: str = _DEFAULT_CALENDAR
+    files: tuple[FileRecord, ...] = ()
+    description: Description = field(default_factory=Description)
+
+    @property
+    def version(self) -> int:
+        return self.info.version if self.info else 0
+
+
+@dataclass(slots=True)
+class _Delivered:
+    """What the frames of one commit held."""
+
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def note(self, bars: pl.DataFrame) -> None:
+        spans = bars.group_by("symbol").agg(
+            pl.col("timestamp").to_physical().min().alias("first"), pl.col("timestamp").to_physical().max().alias("last")
+        )
+        for symbol, first, last in spans.rows():
+            known = self.spans.get(symbol, (first, last))
+            self.spans[symbol] = (min(known[0], first), max(known[1], last))
+
+
+class Commit:
+    """Carries one `CommitRequest` out.
+
+    Parameters
+    ----------
+    store
+        The store whose home is written.
+    on_step
+        Called with the name of each step that was completed: ``files-staged``, ``manifest-written``, ``rows-inserted``,
+        ``committed``.
+    """
+
+    def __init__(self, store: BundleStore, request: CommitRequest, on_step: Callable[[str], None]) -> None:
+        self._store = store
+        self._request = request
+        self._on_step = on_step
+        self._now = int(store.clock())
+
+    def run(self) -> CommitResult:
+        """Do it; see `BundleStore.commit`."""
+        if self._request.price_basis not in PRICE_BASES:
+            raise RequestError(
+                f"unknown price basis {self._request.price_basis!r}", hint=f"use one of {', '.join(PRICE_BASES)}"
+            )
+        self._store.database.prepare()
+        # One commit at a time works on a bundle: merging is then never done in vain.
+        with bundle_lock(self._store.home, self._request.name, self._store.settings.bundle_lock_timeout_seconds):
+            head = self._load_head()
+            done = self._done_before(head)
+            if done is not None:
+                return done
+            self._check_request(head)
+            revision = Revision(
+                head.name, self._request.frequency, self._store.storage, FileReader(self._store.storage, head.name), head.files
+            )
+            try:
+                draft = self._prepare(head, revision)
+            except BaseException:
+                with suppress(OSError):
+                    revision.discard()
+                raise
+            if head.info is not None and draft.info.content_hash == head.info.content_hash:
+                revision.discard()
+                self._refresh_coverage(draft)
+                return self._result(head.info, revision, unchanged=True)
+            self._on_step("files-staged")
+            self._publish(head, draft)
+            self._on_step("committed")
+            return self._result(draft.info, revision, unchanged=False)
+
+    # -- before ------------------------------------------------------------------------------------------------------
+
+    def _load_head(self) -> _Head:
+        name = self._request.name
+        database = self._store.database
+        if not database.exists():
+            return _Head(name, calendar_name=self._calendar_of_new())
+        with database.read(snapshot=True) as connection:
+            head = versions.load_head(connection, name)
+            if head is None:
+                return _Head(name, calendar_name=self._calendar_of_new())
+            known, version, calendar_name = head
+            if known != name:
+                raise BundleNameError(
+                    f"bundle {name!r} differs from {known!r} only in upper and lower case",
+                    hint=f"use --bundle {known}, or another name",
+                )
+            info = versions.load_version(connection, name, version)
+            if info is None:
+                # Known to the catalog (BundleMetadata.update), but without bars so far.
+                return _Head(name, calendar_name=self._request.calendar or calendar_name)
+            return _Head(
+                name,
+                info,
+                calendar_name,
+                tuple(versions.load_files(connection, name, version)),
+                contents.load_description(connection, name, version),
+            )
+
+    def _calendar_of_new(self) -> str:
+        return self._request.calendar or _DEFAULT_CALENDAR
+
+    def _done_before(self, head: _Head) -> CommitResult | None:
+        if head.info is None:
+            return None
+        with self._store.database.read(snapshot=True) as connection:
+            version = versions.has_operation(connection, head.name, self._request.op_id)
+            info = versions.load_version(connection, head.name, version) if version else None
+        if info is None:
+            return None
+        return CommitResult(head.name, info.version, info.content_hash, True, 0, 0, 0, 0, info.row_count, 0, 0)  # noqa: FBT003
+
+    def _check_request(self, head: _Head) -> None:
+        request = self._request
+        if head.info is not None and request.calendar not in (None, head.calendar_name):
+            raise RequestError(
+                f"bundle {head.name} has the calendar {head.calendar_name}, not {request.calendar}",
+                hint=f"leave --calendar out, or ingest into another bundle than {head.name}",
+                bundle=head.name,
+            )
+
+    # -- merging -----------------------------------------------------------------------------------------------------
+
+    def _prepare(self, head: _Head, revision: Revision) -> Manifest:
+        """Stage all files and return the manifest of the version to be."""
+        request = self._request
+        delivered = _Delivered()
+        for frame in request.frames:
+            check_bars(frame)
+            delivered.note(frame)
+            for symbol in delivered.spans.keys() - head.description.assets.keys():
+                check_symbol(symbol)
+            self._check_basis(head, delivered.spans)
+            revision.upsert(frame, self._scope(frozenset(frame["symbol"].unique().to_list())))
+        silent = frozenset(request.symbols or ()) - delivered.spans.keys()
+        if request.replace and silent:
+            revision.upsert(empty_bars(), self._scope(silent))
+        blocks = revision.finish()
+        description, added = self._describe(head, delivered)
+        if head.info is None and blocks.is_empty():
+            raise RequestError(
+                f"there are no bars to store in bundle {head.name}",
+                hint="check symbols and dates; rustybt ingest ... --plan shows what would be read",
+                bundle=head.name,
+            )
+        quality = request.quality() if callable(request.quality) else request.quality
+        version = head.version + 1
+        info = VersionInfo(
+            bundle_name=head.name,
+            version=version,
+            op_id=request.op_id,
+            parent_op_id=head.info.op_id if head.info else None,
+            content_hash=content_hash(blocks, description.hashed()),
+            manifest_key=manifests.key_of(head.name, version, request.op_id),
+            created_at=self._now,
+            row_count=int(blocks["rows"].sum()),
+            size_bytes=sum(record.size_bytes for record in revision.files),
+            summary=_summary(revision, added),
+            provenance=request.provenance,
+            quality=quality,
+        )
+        return Manifest(
+            info=info,
+            calendar_name=head.calendar_name,
+            parent_hash=head.info.content_hash if head.info else None,
+            files_added=tuple(revision.added),
+            files_removed=tuple(revision.removed),
+            assets=tuple(added.assets.values()),
+            actions=added.actions,
+            aliases=added.aliases,
+            coverage=tuple(self._coverage(delivered)),
+        )
+
+    def _scope(self, symbols: frozenset[str]) -> Scope | None:
+        if not self._request.replace:
+            return None
+        return Scope(symbols, self._request.start, self._request.end)
+
+    def _check_basis(self, head: _Head, symbols: Iterable[str]) -> None:
+        request = self._request
+        if request.replace and request.start is None and request.end is None:
+            return
+        for symbol in symbols:
+            known = head.description.assets.get(symbol)
+            basis = known.price_basis.get(request.frequency.name) if known else None
+            if basis not in (None, request.price_basis):
+                raise RequestError(
+                    f"{symbol} in bundle {head.name} is {basis}; {request.price_basis} prices cannot be mixed in",
+                    hint="ingest into another bundle, or the whole series with --replace and without dates",
+                    symbol=symbol,
+                    bundle=head.name,
+                )
+
+    def _describe(self, head: _Head, delivered: _Delivered) -> tuple[Description, Description]:
+        """Return the new version's whole description, and what of it is new."""
+        request = self._request
+        given = request.assets() if callable(request.assets) else request.assets
+        known = dict(head.description.assets)
+        attributes = {
+            symbol: self._attributes(head, symbol, given.get(symbol)) for symbol in sorted(delivered.spans.keys() | (given.keys() & known.keys()))
+        }
+        fresh = {symbol: value for symbol, value in attributes.items() if symbol not in known}
+        sids = self._store.asset_db.ensure_sids(head.name, fresh)
+        changed: dict[str, AssetRecord] = {}
+        for symbol, value in attributes.items():
+            before = known.get(symbol)
+            basis = dict(before.price_basis) if before else {}
+            if symbol in delivered.spans:
+                basis[request.frequency.name] = request.price_basis
+            after = AssetRecord(symbol, before.sid if before else sids[symbol], value, basis)
+            if after != before:
+                changed[symbol] = known[symbol] = after
+        actions = self._new_actions(head, known)
+        aliases = tuple(alias for alias in dict.fromkeys(request.aliases) if alias not in head.description.aliases)
+        _require_known(known, [alias.symbol for alias in aliases], head.name, "alias")
+        whole = Description(
+            dict(sorted(known.items())), (*head.description.actions, *actions), (*head.description.aliases, *aliases)
+        )
+        return whole, Description(changed, actions, aliases)
+
+    def _attributes(self, head: _Head, symbol: str, given: AssetAttributes | None) -> AssetAttributes:
+        before = head.description.assets.get(symbol)
+        if before is None:
+            return given or AssetAttributes()
+        if given is None:
+            return before.attributes
+        if given.venue and before.attributes.venue and given.venue != before.attributes.venue:
+            raise RequestError(
+                f"{symbol} in bundle {head.name} is listed on {before.attributes.venue}; bars of {given.venue} are another asset",
+                hint="ingest them into another bundle",
+                symbol=symbol,
+                bundle=head.name,
+            )
+        return replace(given, venue=given.venue or before.attributes.venue)
+
+    def _new_actions(self, head: _Head, known: Mapping[str, AssetRecord]) -> tuple[CorporateAction, ...]:
+        seen = {action.event_id for action in head.description.actions}
+        fresh: dict[str, CorporateAction] = {}
+        request = self._request
+        for action in request.actions() if callable(request.actions) else request.actions:
+            if action.event_id not in seen:
+                dated = action if action.first_seen else replace(action, first_seen=self._now)
+                fresh.setdefault(action.event_id, dated)
+        _require_known(known, [action.symbol for action in fresh.values()], head.name, "corporate action")
+        return tuple(fresh.values())
+
+    def _coverage(self, delivered: _Delivered) -> list[CoverageRecord]:
+        request = self._request
+        records = []
+        for symbol in sorted(delivered.spans):
+            first, last = delivered.spans[symbol]
+            start = first if request.start is None else min(request.start, first)
+            end = last if request.end is None else max(request.end, last)
+            fetched_at = request.provenance.fetch_timestamp or self._now
+            records.append(CoverageRecord(request.frequency.name, symbol, start, end, PRESENT, fetched_at))
+        return records
+
+    # -- publishing --------------------------------------------------------------------------------------------------
+
+    def _publish(self, head: _Head, draft: Manifest) -> None:
+        info = draft.info
+        with self._store.database.write() as connection:
+            present = versions.load_head(connection, head.name)
+            found = versions.load_version(connection, head.name, present[1]) if present else None
+            if (found.op_id if found else None) != info.parent_op_id:
+                raise ConflictError(
+                    f"bundle {head.name} was changed by another process while this one was merging",
+                    hint="run the command again",
+                    bundle=head.name,
+                )
+            self._drop_stale_manifests(head.name, info)
+            self._store.storage.put_new(info.manifest_key, draft.to_bytes())
+            self._on_step("manifest-written")
+            insert_manifest(connection, draft, self._now)
+            self._on_step("rows-inserted")
+
+    def _drop_stale_manifests(self, name: str, info: VersionInfo) -> None:
+        """Remove manifests of this version number that a crash left behind: at most one may exist for recovery to follow.
+
+        Safe under the writer's lock: the database was just seen to end before this version.
+        """
+        for stored in list(self._store.storage.list(f"{name}/{manifests.FOLDER}")):
+            number = PurePosixPath(stored.key).name.partition("-")[0]
+            if number.isdigit() and int(number) >= info.version:
+                self._store.storage.delete(stored.key)
+
+    def _refresh_coverage(self, draft: Manifest) -> None:
+        """Equal content makes no version, but it was asked for and answered now."""
+        with self._store.database.write() as connection:
+            save_coverage(connection, draft.info.bundle_name, draft.coverage)
+
+    def _result(self, info: VersionInfo, revision: Revision, *, unchanged: bool) -> CommitResult:
+        return CommitResult(
+            name=info.bundle_name,
+            version=info.version,
+            content_hash=info.content_hash,
+            unchanged=unchanged,
+            rows_added=revision.rows_added,
+            rows_changed=revision.rows_changed,
+            rows_removed=revision.rows_removed,
+            rows_unchanged=revision.rows_unchanged,
+            row_count=info.row_count,
+            files_written=0 if unchanged else revision.files_written,
+            bytes_written=0 if unchanged else revision.bytes_written,
+        )
+
+
+def _require_known(known: Mapping[str, AssetRecord], symbols: Sequence[str], name: str, what: str) -> None:
+    for symbol in symbols:
+        if symbol not in known:
+            similar = difflib.get_close_matches(symbol, list(known), n=3, cutoff=0.5)
+            raise RequestError(
+                f"{what} of {symbol!r}: bundle {name} has no such symbol"
+                + (f"; did you mean {', '.join(similar)}?" if similar else ""),
+                hint="ingest its bars first, or with the same command",
+                symbol=symbol,
+                bundle=name,
+            )
+
+
+def _summary(revision: Revision, added: Description) -> str:
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (revision.rows_added, "added"),
+            (revision.rows_changed, "changed"),
+            (revision.rows_removed, "removed"),
+            (len(added.actions), "actions"),
+        )
+        if count
+    ]
+    return ", ".join(parts) or "attributes"

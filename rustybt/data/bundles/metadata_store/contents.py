@@ -1,0 +1,214 @@
+"""SQL of what a version holds beside its bars: assets, aliases, corporate actions, and what was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, or_, select, update
+
+from rustybt.data.bundles.metadata_schema import (
+    assets,
+    bundle_aliases,
+    bundle_assets,
+    bundle_symbols,
+    corporate_actions,
+    coverage,
+)
+from rustybt.data.bundles.records import Alias, AssetRecord, CoverageRecord, Description
+from rustybt.market.assets import AssetAttributes
+from rustybt.market.corporate_actions import CorporateAction
+
+AssetKey = tuple[str, str, str]
+
+
+def ensure_sids(connection: Connection, keys: Iterable[AssetKey]) -> dict[AssetKey, int]:
+    """Return the sid of each (venue, symbol, listing epoch), giving new ones where needed; a sid is never used again."""
+    found: dict[AssetKey, int] = {}
+    for key in keys:
+        venue, symbol, epoch = key
+        where = (assets.c.venue == venue) & (assets.c.symbol == symbol) & (assets.c.listing_epoch == epoch)
+        sid = connection.execute(select(assets.c.sid).where(where)).scalar_one_or_none()
+        if sid is None:
+            made = connection.execute(insert(assets).values(venue=venue, symbol=symbol, listing_epoch=epoch))
+            sid = made.inserted_primary_key[0]  # type: ignore[index]
+        found[key] = int(sid)
+    return found
+
+
+def known_sids(connection: Connection) -> dict[AssetKey, int]:
+    """Return every asset ever seen in this home."""
+    rows = connection.execute(select(assets.c.venue, assets.c.symbol, assets.c.listing_epoch, assets.c.sid))
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def restore_sid(connection: Connection, key: AssetKey, sid: int) -> int:
+    """Give an asset the sid that a manifest recorded; return the sid that it has now."""
+    venue, symbol, epoch = key
+    taken = connection.execute(select(assets.c.venue).where(assets.c.sid == sid)).scalar_one_or_none()
+    known = ensure_sids(connection, [key]) if taken is not None else {}
+    if known:
+        return known[key]
+    connection.execute(insert(assets).values(sid=sid, venue=venue, symbol=symbol, listing_epoch=epoch))
+    return sid
+
+
+def _live(table: Table, name: str, version: int) -> Any:
+    added: Column[int] = table.c.added_version
+    removed: Column[int] = table.c.removed_version
+    return (table.c.bundle_name == name) & (added <= version) & or_(removed.is_(None), removed > version)
+
+
+def load_description(connection: Connection, name: str, version: int) -> Description:
+    """Return the assets, actions and aliases of one version."""
+    asset_rows = connection.execute(
+        select(
+            bundle_assets.c.symbol, bundle_assets.c.sid, bundle_assets.c.attributes, bundle_assets.c.price_basis
+        )
+        .where(_live(bundle_assets, name, version))
+        .order_by(bundle_assets.c.symbol)
+    )
+    records = {
+        row.symbol: AssetRecord(
+            row.symbol, row.sid, AssetAttributes.from_json(json.loads(row.attributes)), json.loads(row.price_basis)
+        )
+        for row in asset_rows
+    }
+    action_rows = connection.execute(
+        select(corporate_actions.c.event).where(_live(corporate_actions, name, version)).order_by(corporate_actions.c.id)
+    )
+    alias_rows = connection.execute(
+        select(
+            bundle_aliases.c.symbol,
+            bundle_aliases.c.alias,
+            bundle_aliases.c.start,
+            bundle_aliases.c.end,
+            bundle_aliases.c.source,
+        )
+        .where(_live(bundle_aliases, name, version))
+        .order_by(bundle_aliases.c.id)
+    )
+    return Description(
+        records,
+        tuple(CorporateAction.from_json(json.loads(row.event)) for row in action_rows),
+        tuple(Alias.from_json(row._asdict()) for row in alias_rows),
+    )
+
+
+def add_assets(connection: Connection, name: str, version: int, changed: Sequence[AssetRecord]) -> None:
+    """Let `version` and later ones see `changed`; older versions keep what they saw."""
+    if not changed:
+        return
+    connection.execute(
+        update(bundle_assets)
+        .where(
+            bundle_assets.c.bundle_name == name,
+            bundle_assets.c.symbol == bindparam("old_symbol"),
+            bundle_assets.c.removed_version.is_(None),
+        )
+        .values(removed_version=version),
+        [{"old_symbol": record.symbol} for record in changed],
+    )
+    connection.execute(
+        insert(bundle_assets),
+        [
+            {
+                "bundle_name": name,
+                "symbol": record.symbol,
+                "sid": record.sid,
+                "attributes": json.dumps(record.attributes.to_json()),
+                "price_basis": json.dumps(dict(record.price_basis)),
+                "added_version": version,
+            }
+            for record in changed
+        ],
+    )
+    connection.execute(
+        delete(bundle_symbols).where(
+            bundle_symbols.c.bundle_name == name, bundle_symbols.c.symbol == bindparam("old_symbol")
+        ),
+        [{"old_symbol": record.symbol} for record in changed],
+    )
+    connection.execute(
+        insert(bundle_symbols),
+        [
+            {
+                "bundle_name": name,
+                "symbol": record.symbol,
+                "asset_type": record.attributes.asset_type,
+                "exchange": record.attributes.venue,
+            }
+            for record in changed
+        ],
+    )
+
+
+def add_actions(connection: Connection, name: str, version: int, events: Sequence[CorporateAction]) -> None:
+    """Append corporate actions as of `version`."""
+    rows = [
+        {
+            "bundle_name": name,
+            "symbol": event.symbol,
+            "event_id": event.event_id,
+            "kind": event.kind,
+            "ex_date": event.ex_date.isoformat(),
+            "first_seen": event.first_seen,
+            "source": event.source,
+            "event": json.dumps(event.to_json()),
+            "added_version": version,
+        }
+        for event in events
+    ]
+    if rows:
+        connection.execute(insert(corporate_actions), rows)
+
+
+def add_aliases(connection: Connection, name: str, version: int, aliases: Sequence[Alias]) -> None:
+    """Append aliases as of `version`."""
+    rows = [{**alias.to_json(), "bundle_name": name, "added_version": version} for alias in aliases]
+    if rows:
+        connection.execute(insert(bundle_aliases), rows)
+
+
+def load_coverage(connection: Connection, name: str) -> list[CoverageRecord]:
+    """Return what was asked for and answered, by frequency, symbol and start."""
+    rows = connection.execute(
+        select(coverage)
+        .where(coverage.c.bundle_name == name)
+        .order_by(coverage.c.frequency, coverage.c.symbol, coverage.c.start)
+    )
+    return [
+        CoverageRecord(row.frequency, row.symbol, row.start, row.end, row.reason, row.fetched_at) for row in rows
+    ]
+
+
+def replace_coverage(
+    connection: Connection, name: str, frequency: str, symbols: Sequence[str], records: Sequence[CoverageRecord]
+) -> None:
+    """Put `records` in the place of all that was known of `symbols` at `frequency`."""
+    if symbols:
+        connection.execute(
+            delete(coverage).where(
+                coverage.c.bundle_name == name,
+                coverage.c.frequency == frequency,
+                coverage.c.symbol == bindparam("gone"),
+            ),
+            [{"gone": symbol} for symbol in symbols],
+        )
+    if records:
+        connection.execute(
+            insert(coverage),
+            [
+                {
+                    "bundle_name": name,
+                    "frequency": record.frequency,
+                    "symbol": record.symbol,
+                    "start": record.start,
+                    "end": record.end,
+                    "reason": record.reason,
+                    "fetched_at": record.fetched_at,
+                }
+                for record in records
+            ],
+        )

@@ -1,0 +1,68 @@
+"""Schema versions of the metadata database; a new database is made at the newest, an old one walks the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from rustybt.data.bundles import metadata_schema as schema
+from rustybt.errors import SchemaVersionError
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: `apply` turns a database of `version` - 1 into one of `version`, inside the caller's transaction."""
+
+    version: int
+    description: str
+    apply: Callable[[Connection], None]
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "bundles, versions, files, assets, actions, coverage, cache", schema.metadata.create_all),
+)
+
+
+def schema_version(connection: Connection) -> int:
+    """Return the version of the database, 0 for an empty one."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+def check_not_newer(found: int, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Raise for a database of a later release.
+
+    Raises
+    ------
+    SchemaVersionError
+        The database is newer than this package.
+    """
+    newest = migrations[-1].version
+    if found > newest:
+        raise SchemaVersionError(
+            f"the metadata database has schema version {found}, this rustybt knows up to {newest}",
+            hint="pip install --upgrade rustybt",
+            found=found,
+            supported=newest,
+        )
+
+
+def migrate(connection: Connection, now: int, migrations: Sequence[Migration] = MIGRATIONS) -> list[int]:
+    """Bring the database to the newest version inside the open transaction; return the versions applied.
+
+    Raises
+    ------
+    SchemaVersionError
+        The database is newer than this package.
+    """
+    found = schema_version(connection)
+    check_not_newer(found, migrations)
+    steps = [step for step in migrations if step.version > found]
+    for step in steps:
+        step.apply(connection)
+        row = {"version": step.version, "description": step.description, "applied_at": now}
+        connection.execute(insert(schema.schema_migrations).values(row))
+    if steps:
+        connection.exec_driver_sql(f"PRAGMA user_version = {steps[-1].version:d}")
+    return [step.version for step in steps]

@@ -1,0 +1,75 @@
+"""A manifest into the database: used by a commit, and again by recovery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from rustybt.data.bundles.coverage import merge_coverage
+from rustybt.data.bundles.manifest import Manifest
+from rustybt.data.bundles.metadata_store import contents, versions
+from rustybt.data.bundles.records import CoverageRecord
+
+_US_PER_DAY, _SECONDS_PER_DAY = 86_400_000_000, 86_400
+
+
+def insert_manifest(connection: Connection, draft: Manifest, now: int, collected_at: int | None = None) -> None:
+    """Insert everything that a manifest says; the version is visible when the transaction commits."""
+    info = draft.info
+    name, version = info.bundle_name, info.version
+    versions.save_bundle(connection, name, now, {"calendar_name": draft.calendar_name})
+    versions.insert_version(connection, info, collected_at)
+    versions.remove_files(connection, version, draft.files_removed)
+    versions.add_files(connection, name, version, draft.files_added)
+    contents.add_assets(connection, name, version, draft.assets)
+    contents.add_actions(connection, name, version, draft.actions)
+    contents.add_aliases(connection, name, version, draft.aliases)
+    save_coverage(connection, name, draft.coverage)
+    versions.save_bundle(connection, name, now, _catalog_row(connection, draft))
+
+
+def _catalog_row(connection: Connection, draft: Manifest) -> dict[str, object]:
+    info, quality = draft.info, draft.info.quality
+    spans = [(r.first_bar, r.last_bar) for r in versions.load_files(connection, info.bundle_name, info.version) if r.kind == "bars"]
+    values: dict[str, object] = {
+        "calendar_name": draft.calendar_name,
+        "head_version": info.version,
+        "start_session": min((first for first, _ in spans), default=0) // _US_PER_DAY * _SECONDS_PER_DAY,
+        "end_session": max((last for _, last in spans), default=0) // _US_PER_DAY * _SECONDS_PER_DAY,
+        "source_type": info.provenance.source_type,
+        "source_url": info.provenance.source_url,
+        "api_version": info.provenance.api_version,
+        "fetch_timestamp": info.provenance.fetch_timestamp or info.created_at,
+        "data_version": info.provenance.data_version,
+        "timezone": info.provenance.timezone,
+        "row_count": info.row_count,
+        "file_checksum": info.content_hash,
+        "file_size_bytes": info.size_bytes,
+    }
+    if quality is not None:
+        values |= {
+            "missing_days_count": quality.missing_days_count,
+            "missing_days_list": json.dumps(list(quality.missing_days_list)),
+            "outlier_count": quality.outlier_count,
+            "ohlcv_violations": quality.ohlcv_violations,
+            "validation_passed": quality.validation_passed,
+            "validation_timestamp": info.created_at,
+        }
+    return values
+
+
+def save_coverage(connection: Connection, name: str, added: Sequence[CoverageRecord]) -> None:
+    """Join what was asked for now with what was asked for before."""
+    if not added:
+        return
+    frequency = added[0].frequency
+    known: dict[str, list[CoverageRecord]] = {record.symbol: [] for record in added}
+    for record in contents.load_coverage(connection, name):
+        if record.frequency == frequency and record.symbol in known:
+            known[record.symbol].append(record)
+    merged = [
+        record for new in added for record in merge_coverage(known[new.symbol], [new])
+    ]
+    contents.replace_coverage(connection, name, frequency, list(known), merged)

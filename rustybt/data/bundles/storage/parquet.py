@@ -1,0 +1,109 @@
+"""Bars to Parquet bytes and back: the smallest scale on disk, one dtype in frames."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rustybt.market.bars import BAR_SCHEMA, DECIMAL, VALUE_COLUMNS
+from rustybt.market.decimals import integers_to_floats, smallest_scale, to_integers
+
+ROW_GROUP_ROWS = 125_000
+_INT64_DIGITS = 18
+
+
+def encode_bars(bars: pl.DataFrame) -> bytes:
+    """Return one Parquet file of contract bars, each number column at the smallest scale that holds its values.
+
+    DECIMAL with INT64 physical type while 18 digits suffice, 128 bits beyond; LZ4, row groups of 125,000 rows.
+    """
+    columns = [bars["timestamp"], bars["symbol"], *(_narrow(bars[name]) for name in VALUE_COLUMNS)]
+    return _to_bytes(pl.DataFrame(columns))
+
+
+def _narrow(values: pl.Series) -> pl.Series:
+    scale = smallest_scale(values)
+    integers = to_integers(values, scale)
+    fits = integers is not None and (integers.size == 0 or int(np.abs(integers).max()) < 10**_INT64_DIGITS)
+    return values.cast(pl.Decimal(_INT64_DIGITS if fits else 38, scale))
+
+
+def _to_bytes(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_parquet(out, compression="lz4", row_group_size=ROW_GROUP_ROWS, statistics=True)
+    return out.getvalue()
+
+
+def decode_bars(data: bytes) -> pl.DataFrame:
+    """Return all bars of a file, widened to the contract's dtypes."""
+    return widen(pl.read_parquet(io.BytesIO(data)))
+
+
+def widen(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with every number column as Decimal(38, 18); exact, since a wider scale loses nothing."""
+    return frame.select("timestamp", "symbol", *(pl.col(name).cast(DECIMAL) for name in VALUE_COLUMNS))
+
+
+def scan_bars(
+    data: bytes, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
+) -> pl.LazyFrame:
+    """Return a lazy frame over a file's bytes, narrow dtypes, restricted to symbols and to [start, end] in us UTC."""
+    return restrict(pl.scan_parquet(io.BytesIO(data)), symbols, start, end)
+
+
+def scan_bars_at(
+    path: Path, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
+) -> pl.LazyFrame:
+    """Return the same lazy frame over a file on disk."""
+    return restrict(pl.scan_parquet(path), symbols, start, end)
+
+
+def restrict(
+    bars: pl.LazyFrame, symbols: Sequence[str] | None, start: int | None, end: int | None
+) -> pl.LazyFrame:
+    """Restrict bars to `symbols` and to [start, end], microseconds UTC, both included; None restricts nothing."""
+    if symbols is not None:
+        if len(symbols) == 1:
+            bars = bars.filter(pl.col("symbol") == symbols[0])
+        else:
+            low, high = min(symbols), max(symbols)
+            bars = bars.filter(pl.col("symbol").is_between(pl.lit(low), pl.lit(high)) & pl.col("symbol").is_in(symbols))
+    stamp = pl.col("timestamp")
+    if start is not None:
+        bars = bars.filter(stamp >= instant(start))
+    if end is not None:
+        bars = bars.filter(stamp <= instant(end))
+    return bars
+
+
+def instant(microseconds: int) -> pl.Expr:
+    """Return a literal of the frame's timestamp dtype."""
+    return pl.lit(microseconds, dtype=pl.Int64).cast(BAR_SCHEMA["timestamp"])
+
+
+def column_floats(values: pl.Series) -> NDArray[np.float64]:
+    """Return a stored decimal column as float64, converted once from its integers and correctly rounded."""
+    dtype = values.dtype
+    if not isinstance(dtype, pl.Decimal):  # pragma: no cover - every file is written by encode_bars
+        return values.cast(pl.Float64).to_numpy()
+    integers = values.to_physical().cast(pl.Int64, strict=False)
+    if integers.null_count():
+        # Beyond 64 bits: Python's own decimal -> float conversion rounds correctly.
+        return np.array([float(value) for value in values], dtype=np.float64)
+    return integers_to_floats(integers.to_numpy(), dtype.scale)
+
+
+def encode_table(frame: pl.DataFrame) -> bytes:
+    """Return a Parquet file of any other frame of the store."""
+    return _to_bytes(frame)
+
+
+def decode_table(data: bytes) -> pl.DataFrame:
+    """Return the frame written by `encode_table`."""
+    return pl.read_parquet(io.BytesIO(data))
+

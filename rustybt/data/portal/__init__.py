@@ -1,0 +1,9 @@
+"""Serve bars: windows of (session x asset) arrays, adjusted as of the simulation's clock."""
+
+from rustybt.data.portal.bar_data import BarData
+from rustybt.data.portal.bar_provider import BarProvider
+from rustybt.data.portal.memory_bars import MemoryBars
+from rustybt.data.portal.portal import PolarsDataPortal
+from rustybt.data.portal.source_bars import SourceBars
+
+__all__ = ["BarData", "BarProvider", "MemoryBars", "PolarsDataPortal", "SourceBars"]

@@ -1,0 +1,277 @@
+"""`data`: what a strategy sees of the bars at its point in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rustybt.data.portal.portal import SPOT_FIELDS, Columns, PolarsDataPortal
+from rustybt.errors import RequestError
+from rustybt.market.assets import Asset
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    from rustybt.data.portal.bar_provider import Floats
+
+Output = Literal["pandas", "polars", "numpy"]
+
+
+class BarData:
+    """Reads bars as of the clock of a run.
+
+    Parameters
+    ----------
+    portal
+        Serves the bars.
+    clock
+        Returns the present instant, in UTC.
+    is_restricted
+        Tells whether a strategy may not trade an asset.
+    """
+
+    def __init__(
+        self,
+        portal: PolarsDataPortal,
+        clock: Callable[[], Any],
+        is_restricted: Callable[[Asset], bool] | None = None,
+    ) -> None:
+        self._portal = portal
+        self._clock = clock
+        self._is_restricted = is_restricted
+        self._lists: dict[int, tuple[Any, Sequence[Asset], Columns, Any]] = {}
+
+    @property
+    def current_dt(self) -> pd.Timestamp:
+        """The present instant: the session's close, in UTC."""
+        return self._clock()
+
+    @property
+    def current_session(self) -> pd.Timestamp:
+        """The present session, a naive midnight."""
+        import pandas as pd
+
+        return pd.Timestamp(self._session())
+
+    def _session(self) -> date:
+        portal = self._portal
+        t = portal.seen_t if portal.now_t is None else portal.now_t
+        day: date = portal.axis.sessions[t + portal.axis.before].item()
+        return day
+
+    def current(self, assets: Asset | Iterable[Asset], fields: str | Iterable[str]) -> Any:
+        """Return the present value of the fields, shaped as Zipline shapes it.
+
+        `price` is the last close, carried forward and adjusted to now, NaN before listing and after delisting; `open`,
+        `high`, `low` and `close` are NaN and `volume` is 0 in a session without a bar; `last_traded` is the session of
+        the last bar.
+
+        Returns
+        -------
+        scalar, Series or DataFrame
+            One asset, one field: a float, an int for whole volumes, a Timestamp for `last_traded`. One asset, several
+            fields: a Series by field. Several assets, one field: a Series by asset. Both several: a DataFrame with the
+            assets as index.
+
+        Raises
+        ------
+        RequestError
+            Unknown field, or not an asset.
+        """
+        if isinstance(assets, Asset):
+            if isinstance(fields, str):
+                return self._scalar(assets, fields)
+            import pandas as pd
+
+            names = list(fields)
+            return pd.Series([self._scalar(assets, f) for f in names], index=names, name=assets.symbol)
+        import pandas as pd
+
+        chosen, columns, index = self._resolve(assets)
+        if isinstance(fields, str):
+            return pd.Series(self._row(chosen, columns, fields), index=index, name=fields)
+        return pd.DataFrame({f: pd.Series(self._row(chosen, columns, f), index=index) for f in fields}, index=index)
+
+    def _scalar(self, asset: Asset, field: str) -> Any:
+        portal = self._portal
+        column = portal.panel.columns.get(asset.sid)
+        if column is None:
+            column = portal.column(asset)
+        try:
+            value: float = portal.spot[field].item(portal.row, column)
+        except KeyError:
+            if field == "last_traded":
+                return portal.last_traded(column, portal.row)
+            raise _unknown_field(field) from None
+        return int(value) if field == "volume" and value.is_integer() else value
+
+    def _row(self, assets: Sequence[Asset], columns: Columns, field: str) -> Any:
+        portal = self._portal
+        if field == "last_traded":
+            return [self._scalar(asset, field) for asset in assets]
+        if field not in SPOT_FIELDS:
+            raise _unknown_field(field)
+        if not assets:
+            return np.empty(0)
+        values = portal.spot[field][portal.row, columns].copy()
+        if field == "volume" and not np.any(values % 1):
+            return values.astype(np.int64)
+        return values
+
+    def _resolve(self, assets: Iterable[Asset]) -> tuple[Sequence[Asset], Columns, Any]:
+        """Return assets, their columns and their pandas index; a list that is passed again costs one comparison."""
+        import pandas as pd
+
+        kept = self._lists.get(id(assets))
+        if kept is not None and kept[0] is assets and kept[1] == assets:
+            return kept[1], kept[2], kept[3]
+        chosen: Sequence[Asset] = assets if isinstance(assets, tuple) else list(assets)
+        columns = self._portal.columns(chosen)
+        index = pd.Index(chosen, dtype=object)
+        if isinstance(assets, (list, tuple)):
+            if len(self._lists) > 64:
+                self._lists.clear()
+            # The entry holds `assets`, so no other object can take its id.
+            self._lists[id(assets)] = (assets, chosen, columns, index)
+        return chosen, columns, index
+
+    def history(
+        self,
+        assets: Asset | Iterable[Asset],
+        fields: str | Iterable[str],
+        bar_count: int,
+        frequency: str,
+        output: Output = "pandas",
+    ) -> Any:
+        """Return the last `bar_count` bars up to now, adjusted for splits and dividends as of now.
+
+        Missing data reads as in `current`; sessions before the first bar are NaN (volume: 0).
+
+        Parameters
+        ----------
+        frequency
+            ``1d``.
+        output
+            ``pandas`` as Zipline; ``polars``, with the column `date` first; or ``numpy``, shape (bar_count,) for one
+            asset and field, (bar_count, n_assets) for one field, (n_fields, bar_count, n_assets) for several.
+
+        Returns
+        -------
+        Series, DataFrame or array
+            One asset and field: a Series by session. Several assets, one field: a column for each asset. Several
+            fields: a column for each field, rows by (date, asset).
+
+        Raises
+        ------
+        RequestError
+            Unknown field, frequency or output, or `bar_count` below 1.
+        """
+        self._portal._check_frequency(frequency)  # noqa: SLF001 - the portal knows what it serves
+        single = isinstance(assets, Asset)
+        chosen, columns, index = self._resolve([assets] if isinstance(assets, Asset) else assets)
+        if isinstance(fields, str):
+            values = self._portal.window(columns, bar_count, fields)
+            if output == "numpy":
+                return values[:, 0] if single else values
+            if output == "polars":
+                return self._wide(values, chosen, bar_count)
+            return self._pandas(values, chosen, index, bar_count, output, single=single)
+        names = list(fields)
+        stacked = np.stack([self._portal.window(columns, bar_count, f) for f in names])
+        if output == "numpy":
+            return stacked
+        return self._long(stacked, chosen, names, bar_count, output)
+
+    def _pandas(
+        self, values: Floats, assets: Sequence[Asset], index: Any, bar_count: int, output: str, *, single: bool
+    ) -> Any:
+        import pandas as pd
+
+        _check_output(output)
+        dates = self._portal.window_index(bar_count)
+        if single:
+            return pd.Series(values[:, 0], index=dates, name=assets[0], copy=False)
+        return pd.DataFrame(values, index=dates, columns=index, copy=False)
+
+    def _wide(self, values: Floats, assets: Sequence[Asset], bar_count: int) -> pl.DataFrame:
+        import polars as pl
+
+        dates = pl.Series("date", self._dates(bar_count))
+        return pl.DataFrame([dates, *(pl.Series(a.symbol, values[:, i]) for i, a in enumerate(assets))])
+
+    def _long(self, stacked: Floats, assets: Sequence[Asset], names: Sequence[str], bar_count: int, output: str) -> Any:
+        """Return rows by (date, asset), assets in the order of their sids."""
+        _check_output(output)
+        order = sorted(range(len(assets)), key=lambda i: assets[i].sid)
+        ordered = [assets[i] for i in order]
+        flat = {name: stacked[i][:, order].ravel() for i, name in enumerate(names)}
+        if output == "polars":
+            import polars as pl
+
+            keys = {
+                "date": np.repeat(self._dates(bar_count), len(ordered)),
+                "symbol": [a.symbol for a in ordered] * bar_count,
+            }
+            return pl.DataFrame({**keys, **flat})
+        import pandas as pd
+
+        rows = pd.MultiIndex(
+            levels=[self._portal.window_index(bar_count), pd.Index(ordered, dtype=object)],
+            codes=[np.repeat(np.arange(bar_count), len(ordered)), np.tile(np.arange(len(ordered)), bar_count)],
+            names=["date", None],
+            verify_integrity=False,
+        )
+        return pd.DataFrame(flat, index=rows, columns=pd.Index(list(names), name="fields"))
+
+    def _dates(self, bar_count: int) -> Any:
+        stop = self._portal.row + 1
+        return self._portal.axis.sessions[stop - bar_count : stop]
+
+    def can_trade(self, assets: Asset | Iterable[Asset]) -> Any:
+        """Return whether an asset is listed now, has a known price and is not restricted; a Series for several."""
+        if isinstance(assets, Asset):
+            return self._tradable(assets)
+        import pandas as pd
+
+        chosen, _, index = self._resolve(assets)
+        return pd.Series([self._tradable(a) for a in chosen], index=index, dtype=bool)
+
+    def _tradable(self, asset: Asset) -> bool:
+        if self._is_restricted is not None and self._is_restricted(asset):
+            return False
+        price = self._scalar(asset, "price")
+        return self._is_listed(asset) and price == price  # noqa: PLR0124 - NaN differs from itself
+
+    def _is_listed(self, asset: Asset) -> bool:
+        session = self._session()
+        return (asset.first_session is None or asset.first_session <= session) and (
+            asset.last_session is None or session <= asset.last_session
+        )
+
+    def is_stale(self, assets: Asset | Iterable[Asset]) -> Any:
+        """Return whether an asset is listed and has traded before, but not in this session; a Series for several."""
+        if isinstance(assets, Asset):
+            return self._stale(assets)
+        import pandas as pd
+
+        chosen, _, index = self._resolve(assets)
+        return pd.Series([self._stale(a) for a in chosen], index=index, dtype=bool)
+
+    def _stale(self, asset: Asset) -> bool:
+        if not self._is_listed(asset) or self._scalar(asset, "volume") > 0:
+            return False
+        price = self._scalar(asset, "price")
+        return price == price  # noqa: PLR0124 - NaN differs from itself
+
+
+def _unknown_field(field: str) -> RequestError:
+    return RequestError(f"no field {field!r}", hint=f"use one of {', '.join(SPOT_FIELDS)}")
+
+
+def _check_output(output: str) -> None:
+    if output != "pandas" and output != "polars":
+        raise RequestError(f"unknown output {output!r}", hint="use pandas, polars or numpy")

@@ -1,0 +1,156 @@
+"""Bars of a data source, fetched when first asked for and held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+import polars as pl
+
+from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
+from rustybt.errors import RequestError, SymbolNotFoundError
+from rustybt.market.assets import Asset
+from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
+from rustybt.market.calendars import calendar_for
+from rustybt.market.corporate_actions import CorporateAction
+
+#: History before the simulation that is fetched along; more is fetched when a longer window asks for it.
+_WARM_UP = timedelta(days=400)
+#: An asset whose last bar lies closer to the end than this is taken to be still listed.
+_STILL_LISTED = timedelta(days=10)
+
+
+class FetchesBars(Protocol):
+    """The part of a data source that is used here."""
+
+    def fetch_sync(self, symbols: Sequence[str], start: Any, end: Any, frequency: str) -> pl.DataFrame:
+        """Return contract bars of `symbols` from `start` to `end`, both included."""
+        ...
+
+
+class SourceBars:
+    """A data source as a `BarProvider`.
+
+    Each symbol is fetched once over the simulated range and about a year before it; a longer history window fetches the
+    longer range again. Prices are taken as raw, and the source's corporate actions are not known here: ingest into a
+    bundle to have both.
+
+    Parameters
+    ----------
+    symbols
+        Fetched together when the first of them is asked for.
+    start, end
+        Simulated dates; without an end, today.
+    """
+
+    def __init__(
+        self,
+        source: FetchesBars,
+        symbols: Sequence[str],
+        start: date | None,
+        end: date | None,
+        *,
+        calendar_name: str | None = None,
+        frequency: str = "1d",
+    ) -> None:
+        if start is None:
+            raise RequestError("a run on a data source needs a start", hint="pass start='2020-01-01'")
+        self._source = source
+        self._start = start - _WARM_UP
+        self._end = end or datetime.now(tz=UTC).date()
+        self.calendar_name = calendar_name or calendar_for(None, "equity")
+        self.frequencies = (frequency,)
+        self._wanted = list(dict.fromkeys(symbols))
+        self._bars = empty_bars()
+        self._assets: dict[str, Asset] = {}
+        self.assets = SourceAssets(self)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols fetched or named so far, sorted."""
+        return tuple(sorted({*self._wanted, *self._assets}))
+
+    def asset(self, symbol: str) -> Asset:
+        """Return the asset of `symbol`, fetching its bars if need be.
+
+        Raises
+        ------
+        SymbolNotFoundError
+            The source has no bars of it in the range.
+        """
+        if symbol not in self._assets:
+            missing = [s for s in dict.fromkeys([*self._wanted, symbol]) if s not in self._assets]
+            self._fetch(missing)
+        if symbol not in self._assets:
+            raise SymbolNotFoundError(
+                f"the source has no bars of {symbol!r} from {self._start} to {self._end}", symbol=symbol
+            )
+        return self._assets[symbol]
+
+    def _fetch(self, symbols: Sequence[str]) -> None:
+        fetched = self._source.fetch_sync(list(symbols), self._start, self._end, self.frequencies[0])
+        kept = self._bars.filter(~pl.col("symbol").is_in(list(symbols)))
+        self._bars = concat_bars([kept, fetched])
+        found = MemoryBars(fetched, calendar_name=self.calendar_name, frequency=self.frequencies[0])
+        for symbol in found.symbols:
+            seen = found.assets.lookup_symbol(symbol)
+            last = seen.last_session
+            alive = last is None or last > self._end - _STILL_LISTED
+            sid = self._assets[symbol].sid if symbol in self._assets else len(self._assets)
+            self._assets[symbol] = Asset(
+                sid, symbol, self.calendar_name, seen.first_session, None if alive else last, seen.attributes
+            )
+
+    def read_arrays(
+        self,
+        symbols: Sequence[str] | None = None,
+        start: date | None = None,
+        end: date | None = None,
+        fields: Sequence[str] = VALUE_COLUMNS,
+        frequency: str | None = None,
+    ) -> MemoryBlock:
+        """Return the bars of `symbols` from `start` to `end`, both included, fetching what lies before those held."""
+        names = list(self.symbols if symbols is None else symbols)
+        for symbol in names:
+            self.asset(symbol)
+        if start is not None and start < self._start:
+            self._start = start
+            self._fetch(names)
+        held = MemoryBars(
+            self._bars.filter(pl.col("symbol").is_in(names)),
+            calendar_name=self.calendar_name,
+            frequency=self.frequencies[0],
+        )
+        return held.read_arrays(names, start, end, fields, frequency)
+
+    def corporate_actions(
+        self,
+        symbols: Sequence[str] | None = None,  # noqa: ARG002 - none are known
+        known_at: int | None = None,  # noqa: ARG002
+    ) -> list[CorporateAction]:
+        """Return none: a bare source tells no events."""
+        return []
+
+    def price_basis(self, symbol: str) -> str:  # noqa: ARG002 - one for all
+        """Return ``raw``."""
+        return "raw"
+
+
+class SourceAssets:
+    """Looks assets up in a source by fetching their bars."""
+
+    def __init__(self, bars: SourceBars) -> None:
+        self._bars = bars
+
+    def lookup_symbol(self, symbol: str, as_of_date: Any = None) -> Asset:  # noqa: ARG002 - a source has one listing
+        """Return the asset of `symbol`."""
+        return self._bars.asset(symbol)
+
+    def retrieve_asset(self, sid: int) -> Asset:
+        """Return the asset of `sid`, among those looked up so far."""
+        return MemoryAssets(self._bars.asset(s) for s in self._bars.symbols).retrieve_asset(sid)
+
+    def retrieve_all(self, sids: Iterable[int]) -> list[Asset]:
+        """Return the assets of `sids`, in that order."""
+        return [self.retrieve_asset(sid) for sid in sids]

@@ -1,0 +1,98 @@
+"""The one bridge between the asynchronous sources and callers without a loop.
+
+A thread of its own runs one event loop for the life of the process, so that a vendor client's connections outlive a call
+and a caller inside a running loop (Jupyter, a web handler) can wait as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_bridge: _LoopThread | None = None
+
+
+class _LoopThread:
+    """A daemon thread that runs an event loop."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="rustybt-bridge", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+
+def _loop_thread() -> _LoopThread:
+    """Return the process's bridge; a forked child gets one of its own, for threads do not survive a fork."""
+    global _bridge  # noqa: PLW0603  one loop per process is the point
+    with _lock:
+        if _bridge is None or _bridge.pid != os.getpid():
+            _bridge = _LoopThread()
+        return _bridge
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` to its end and return its result, also when the calling thread runs an event loop.
+
+    The caller waits; an interrupt (Ctrl-C) cancels the coroutine.
+    """
+    bridge = _loop_thread()
+    if threading.current_thread() is bridge.thread:
+        return _run_aside(coroutine)
+    future = asyncio.run_coroutine_threadsafe(coroutine, bridge.loop)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _run_aside(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run on a fresh thread: a coroutine on the bridge asked for a synchronous answer, waiting on itself would hang."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(coroutine))
+        except BaseException as error:  # noqa: BLE001  carried to the caller's thread and raised there
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="rustybt-bridge-aside")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def iterate(items: Iterator[T] | AsyncIterator[T]) -> Iterator[T]:
+    """Yield the items of either kind of iterator; an asynchronous one is driven on the bridge and closed at the end."""
+    if isinstance(items, Iterator):
+        yield from items
+        return
+    try:
+        while True:
+            try:
+                item = run(_next(items))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            run(close())
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)

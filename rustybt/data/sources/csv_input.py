@@ -1,0 +1,247 @@
+"""The files of a CSV source as rows of text: one file a symbol, or symbols in a column."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from rustybt.data.sources.bar_rows import FILE, LINE, ragged_quarantine
+from rustybt.data.sources.columns import Columns, find_columns
+from rustybt.data.sources.csv_files import InputFile
+from rustybt.data.sources.csv_reading import Block, CsvBytes, Limits, check_text
+from rustybt.data.sources.csv_table import Header, TextTable, count_lines, parse_rows, read_header
+from rustybt.data.sources.delivery import empty_quarantine
+from rustybt.data.sources.stamp_formats import StampFamily, family_of
+from rustybt.errors import BadResponseError, SourceError
+
+_HEAD_BYTES = 16 * 2**10
+_READERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """How the files are written, as far as the caller says so; None is found out."""
+
+    column_map: Mapping[str, str] = field(default_factory=dict)
+    separator: str | None = None
+    encoding: str | None = None
+    skip_lines: int = 0
+    limits: Limits = field(default_factory=Limits)
+    event_columns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the beginning of a file says: its columns, and how its first timestamp is spelled."""
+
+    file: InputFile
+    header: Header
+    columns: Columns
+    family: StampFamily | None
+
+    @property
+    def is_long(self) -> bool:
+        """True if a column names the symbol of each row."""
+        return "symbol" in self.columns
+
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """Equal for files whose rows can be parsed as one text."""
+        return (self.header.names, self.header.separator, self.family)
+
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """Rows of text with symbol, `FILE` and `LINE`; ragged records; what failed, by symbol; hashes by file name."""
+
+    rows: pl.DataFrame
+    quarantined: pl.DataFrame
+    failures: dict[str, SourceError]
+    hashes: dict[str, str]
+
+
+def read_heads(
+    files: Sequence[InputFile], form: CsvFormat, symbol: str | None
+) -> tuple[list[Head], dict[str, SourceError]]:
+    """Return the head of each file, in order, and the failures of those without a usable one, by symbol."""
+    heads: list[Head] = []
+    failures: dict[str, SourceError] = {}
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="rustybt-csv") as pool:
+        for file, head in zip(files, pool.map(lambda item: _try_head(item, form), files), strict=True):
+            if isinstance(head, SourceError):
+                failures[symbol or file.symbol] = head
+            else:
+                heads.append(head)
+    return heads, failures
+
+
+def _try_head(file: InputFile, form: CsvFormat) -> Head | SourceError:
+    try:
+        stream = CsvBytes(file, form.limits, form.encoding, block_bytes=_HEAD_BYTES)
+        block = next(iter(stream), Block(b"", 1))
+        check_text(block, file)
+        return read_head(block, file, form)
+    except SourceError as error:
+        return error
+
+
+def read_head(block: Block, file: InputFile, form: CsvFormat) -> Head:
+    """Return what the first block of a file says of it."""
+    header = read_header(block, file.label, form.separator, form.skip_lines)
+    columns = find_columns(header.names, form.column_map, file.label)
+    body = block.data[header.size_bytes : header.size_bytes + 4_096]
+    wanted = {"timestamp": columns.positions["timestamp"]}
+    first = body.lstrip(b"\r\n").partition(b"\n")[0]
+    sample = parse_rows(first, header, wanted, file.label, header.lines + 1).rows
+    return Head(file, header, columns, family_of(sample["timestamp"][0]) if sample.height else None)
+
+
+def fields_of(head: Head, form: CsvFormat) -> dict[str, int]:
+    """Return the fields to read, with their columns; the events of csvdir only where they are asked for."""
+    skipped = () if form.event_columns else ("dividend", "split")
+    return {name: position for name, position in head.columns.positions.items() if name not in skipped}
+
+
+def read_single_files(
+    heads: Sequence[Head], codes: Sequence[int], symbols: Sequence[str], form: CsvFormat
+) -> list[TextRows]:
+    """Read files of one symbol each, whole; those of equal layout are parsed as one text.
+
+    A file that cannot be read fails its own symbol and no other.
+
+    Parameters
+    ----------
+    codes
+        `FILE` code of each head.
+    symbols
+        The symbol of each head's file.
+    """
+    groups: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
+    failures: dict[str, SourceError] = {}
+    hashes: dict[str, str] = {}
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="rustybt-csv") as pool:
+        for at, body in enumerate(pool.map(lambda head: _try_body(head, form), heads)):
+            if isinstance(body, SourceError):
+                failures[symbols[at]] = body
+            else:
+                groups.setdefault(heads[at].layout, []).append((at, body[0]))
+                hashes[heads[at].file.label] = body[1]
+    parts = []
+    for members in groups.values():
+        try:
+            parts.append(_parse_group(members, heads, codes, symbols, form))
+        except BadResponseError:
+            # Joined, one bad file spoils its neighbours: alone, it fails alone.
+            for member in members:
+                try:
+                    parts.append(_parse_group([member], heads, codes, symbols, form))
+                except BadResponseError as error:
+                    failures[symbols[member[0]]] = error
+    return [*parts, TextRows(pl.DataFrame(), empty_quarantine(), failures, hashes)]
+
+
+def _try_body(head: Head, form: CsvFormat) -> tuple[bytes, str] | SourceError:
+    """Return the records after the header, ended by a line end, and the file's hash."""
+    try:
+        stream = CsvBytes(head.file, form.limits, form.encoding)
+        parts = []
+        for block in stream:
+            check_text(block, head.file)
+            parts.append(block.data)
+    except SourceError as error:
+        return error
+    parts[:1] = [memoryview(part)[head.header.size_bytes :] for part in parts[:1]]
+    if parts and len(parts[-1]) and parts[-1][-1] != ord("\n"):
+        parts.append(b"\n")
+    return b"".join(parts), stream.sha256
+
+
+def _parse_group(
+    members: Sequence[tuple[int, bytes]],
+    heads: Sequence[Head],
+    codes: Sequence[int],
+    symbols: Sequence[str],
+    form: CsvFormat,
+) -> TextRows:
+    head = heads[members[0][0]]
+    data = members[0][1] if len(members) == 1 else b"".join(body for _, body in members)
+    table = parse_rows(data, head.header, fields_of(head, form), head.file.label, head.header.lines + 1)
+    bounds = np.cumsum([count_lines(body) for _, body in members])
+    starts = np.concatenate(([0], bounds[:-1]))
+    owner = np.searchsorted(bounds, table.rows[LINE].to_numpy(), side="right")
+    first_lines = np.array([heads[at].header.lines + 1 for at, _ in members])
+    rows = table.rows.with_columns(
+        pl.Series("symbol", [symbols[at] for at, _ in members], dtype=pl.String).gather(owner).alias("symbol"),
+        pl.Series(FILE, np.array([codes[at] for at, _ in members], dtype=np.uint32)[owner]),
+        pl.Series(LINE, table.rows[LINE].to_numpy() - starts[owner] + first_lines[owner], dtype=pl.UInt32),
+    )
+    quarantined = empty_quarantine()
+    for record in table.ragged:
+        index = int(np.searchsorted(bounds, record[0], side="right"))
+        at = members[index][0]
+        shifted = (record[0] - int(starts[index]), *record[1:])
+        quarantined = quarantined.vstack(
+            ragged_quarantine([shifted], symbols[at], heads[at].file.label, heads[at].header.lines + 1)
+        )
+    return TextRows(rows, quarantined, {}, {})
+
+
+def read_long_blocks(
+    heads: Sequence[Head], form: CsvFormat, advance: Callable[[int], None]
+) -> Iterator[TextRows]:
+    """Yield the rows of files that name the symbol of each row, block by block, in the files' order.
+
+    A file without a symbol column gives its own name to all its rows.
+
+    Raises
+    ------
+    SourceError
+        A file is broken: which symbols would be incomplete cannot be known, so nothing is delivered.
+    """
+    for code, head in enumerate(heads):
+        stream = CsvBytes(head.file, form.limits, form.encoding)
+        fields = fields_of(head, form)
+        for block in stream:
+            check_text(block, head.file)
+            skipped = head.header.size_bytes if block.first_line == 1 else 0
+            first_line = block.first_line + (head.header.lines if skipped else 0)
+            table = parse_rows(block.data[skipped:] if skipped else block.data, head.header, fields, head.file.label, first_line)
+            yield _located(table, head, code, first_line)
+            advance(len(block.data))
+        yield TextRows(pl.DataFrame(), empty_quarantine(), {}, {head.file.label: stream.sha256})
+
+
+def _located(table: TextTable, head: Head, code: int, first_line: int) -> TextRows:
+    symbol = pl.col("symbol").str.strip_chars() if head.is_long else pl.lit(head.file.symbol)
+    rows = table.rows.with_columns(
+        pl.when(symbol != "").then(symbol).alias("symbol"),
+        pl.lit(code, dtype=pl.UInt32).alias(FILE),
+        (pl.col(LINE) + first_line).cast(pl.UInt32),
+    )
+    quarantined = ragged_quarantine(
+        table.ragged, None if head.is_long else head.file.symbol, head.file.label, first_line
+    )
+    return TextRows(rows, quarantined, {}, {})
+
+
+def set_twins_aside(symbols: Iterable[str]) -> tuple[list[str], dict[str, SourceError]]:
+    """Return the symbols, sorted, without those that look like another one, and those as failures.
+
+    Of two that differ only in how Unicode composes their letters, the composed one (NFC) stays.
+    """
+    kept: dict[str, str] = {}
+    failures: dict[str, SourceError] = {}
+    for symbol in sorted(symbols, key=lambda text: (not unicodedata.is_normalized("NFC", text), text)):
+        twin = kept.setdefault(unicodedata.normalize("NFC", symbol), symbol)
+        if twin != symbol:
+            failures[symbol] = BadResponseError(
+                f"symbol {symbol!r} looks like {twin!r} and differs only in Unicode composition",
+                hint="spell the symbol in one way",
+                symbol=symbol,
+            )
+    return sorted(kept.values()), failures

@@ -1,0 +1,101 @@
+"""What an ingest did, and what it could not do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rustybt.errors import SourceError
+from rustybt.market.provenance import FrozenRecord
+from rustybt.market.quality import QualityReport
+
+#: Quarantined rows kept as examples; the counts beside them are always exact.
+MAX_EXAMPLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow(FrozenRecord):
+    """One row that was set aside: `timestamp` and `text` as the source has them, `location` such as ``AAPL.csv:17``."""
+
+    symbol: str
+    timestamp: str
+    reason: str
+    location: str = ""
+    text: str = ""
+
+    def __str__(self) -> str:
+        where = f" ({self.location})" if self.location else ""
+        return f"{self.symbol or 'unknown symbol'} {self.timestamp}{where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport(FrozenRecord):
+    """The outcome of `DataSource.ingest_to_bundle`.
+
+    Parameters
+    ----------
+    bundle, version, content_hash
+        The version that holds the bars now; `unchanged` if it had them before.
+    rows
+        Good bars that the source delivered.
+    rows_added, rows_changed, rows_removed
+        Against the version before.
+    rows_quarantined
+        Rows set aside, by reason in `quarantined`, the first `MAX_EXAMPLES` of them in `examples`.
+    symbols
+        Symbols with bars.
+    skipped
+        Symbols that the source knows, without a bar in the range, with the reason.
+    failures
+        Symbols that failed; the others are committed.
+    seconds
+        Wall time of the whole ingest.
+    """
+
+    bundle: str
+    version: int
+    content_hash: str
+    unchanged: bool
+    rows: int
+    rows_added: int
+    rows_changed: int
+    rows_removed: int
+    rows_quarantined: int
+    symbols: tuple[str, ...]
+    quality: QualityReport
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[QuarantinedRow, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, SourceError] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 if some symbols failed."""
+        return 3 if self.failures else 0
+
+    @property
+    def reference(self) -> str:
+        """The version as commands name it: ``us@3``."""
+        return f"{self.bundle}@{self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        plain = {name: self[name] for name in self}
+        return {
+            **plain,
+            "symbols": list(self.symbols),
+            "quality": self.quality.to_json(),
+            "quarantined": dict(self.quarantined),
+            "examples": [dict(row) for row in self.examples],
+            "skipped": dict(self.skipped),
+            "failures": {
+                symbol: {"code": error.code, "message": error.message, "hint": error.hint}
+                for symbol, error in self.failures.items()
+            },
+            "notes": list(self.notes),
+            "reference": self.reference,
+            "exit_code": self.exit_code,
+        }

@@ -1,0 +1,180 @@
+"""Cash and holdings, exact to 1e-9: cash + positions = portfolio value, on every bar, to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
+from rustybt.data.portal.bar_provider import Floats
+from rustybt.market.assets import Asset
+from rustybt.trading.lots import truncate
+from rustybt.trading.nano import guard, half_even, times, to_nano
+from rustybt.trading.position import Position, Positions
+from rustybt.trading.transaction import Transaction
+
+# Prices up to this, times 1e9, fit an int64.
+_INT64_PRICES = 9.0e9
+
+
+class Ledger:
+    """The book of one run; amounts of money are integers of 1e-9.
+
+    Attributes
+    ----------
+    cash
+        Cash held.
+    positions
+        Asset to holding; a holding of 0 is removed.
+    positions_value, long_value, short_value
+        Values at the last known prices; short values are negative.
+    longs_count, shorts_count
+        Holdings with a positive and with a negative value.
+    """
+
+    def __init__(self, capital_base: float) -> None:
+        self.starting_cash = to_nano(capital_base)
+        self.cash = self.starting_cash
+        self.positions: dict[Asset, Position] = {}
+        #: The same holdings for strategies to read.
+        self.view = Positions()
+        self.positions_value = 0
+        self.long_value = 0
+        self.short_value = 0
+        self.longs_count = 0
+        self.shorts_count = 0
+        self._owed_cash: dict[int, int] = {}
+        self._owed_shares: dict[int, list[tuple[Asset, Any]]] = {}
+        self._columns: np.ndarray[Any, Any] | None = None
+
+    @property
+    def portfolio_value(self) -> int:
+        """Cash and positions."""
+        return self.cash + self.positions_value
+
+    def _hold(self, asset: Asset) -> Position:
+        position = self.positions.get(asset)
+        if position is None:
+            position = self.positions[asset] = self.view[asset] = Position(asset)
+        return position
+
+    def _settle(self, position: Position) -> None:
+        """Remove a holding of 0, and forget where prices are found."""
+        if position.amount == 0:
+            del self.positions[position.asset]
+            self.view.pop(position.asset, None)
+        self._columns = None
+
+    # Trading -------------------------------------------------------------------------------------------------------
+
+    def execute(self, transaction: Transaction) -> None:
+        """Book a fill: the holding changes, cash pays for it."""
+        asset = transaction.asset
+        position = self._hold(asset)
+        amount = transaction.amount
+        spent = amount * transaction.price_nano if type(amount) is int else times(to_nano(amount), transaction.price_nano)
+        self.cash = guard(self.cash - spent)
+        position.execute(transaction)
+        self._settle(position)
+
+    def charge(self, asset: Asset, cost: int) -> None:
+        """Pay a commission; it counts in the holding's cost basis."""
+        self.cash = guard(self.cash - cost)
+        position = self.positions.get(asset)
+        if position is not None:
+            position.add_cost(cost / 1e9)
+
+    # Corporate actions ---------------------------------------------------------------------------------------------
+
+    def earn(self, dividends: Iterable[Dividend | StockDividend]) -> None:
+        """Note what is owed for holdings before an ex-date; a short owes it."""
+        for dividend in dividends:
+            position = self.positions.get(dividend.asset)
+            if position is None:
+                continue
+            if isinstance(dividend, Dividend):
+                owed = _times_decimal(position.amount, dividend.amount)
+                self._owed_cash[dividend.pay_t] = self._owed_cash.get(dividend.pay_t, 0) + owed
+            else:
+                shares = truncate(Fraction(position.amount) * dividend.ratio, dividend.asset)
+                if shares:
+                    self._owed_shares.setdefault(dividend.pay_t, []).append((dividend.asset, shares))
+
+    def pay(self, t: int) -> int:
+        """Settle what is due in session `t` and return the cash of it."""
+        paid = self._owed_cash.pop(t, 0)
+        self.cash = guard(self.cash + paid)
+        for asset, shares in self._owed_shares.pop(t, ()):
+            position = self._hold(asset)
+            position.amount = truncate(position.amount + shares, asset, near=True)
+            self._settle(position)
+        return paid
+
+    def split(self, split: Split) -> None:
+        """Restate a holding after a split; the fraction of a share is paid in cash."""
+        position = self.positions.get(split.asset)
+        if position is None:
+            return
+        self.cash = guard(self.cash + position.split(split.ratio))
+        self._settle(position)
+
+    def close_out(self, asset: Asset, dt: Any, price: float) -> Transaction | None:
+        """Sell or cover a holding whose asset is delisted, at `price` or else at the last known one."""
+        position = self.positions.get(asset)
+        if position is None:
+            return None
+        known = price == price  # noqa: PLR0124 - NaN differs from itself
+        transaction = Transaction(asset, -position.amount, dt, to_nano(price) if known else position.price_nano, None)
+        self.execute(transaction)
+        return transaction
+
+    # Valuation -----------------------------------------------------------------------------------------------------
+
+    def mark(self, prices: Floats, column_of: Callable[[Asset], int], dt: Any) -> None:
+        """Value the holdings at `prices`, a row of a panel; one without a price keeps its last.
+
+        Parameters
+        ----------
+        column_of
+            Returns an asset's place in `prices`.
+        """
+        if self.positions:
+            if self._columns is None or len(self._columns) != len(self.positions):
+                self._columns = np.array([column_of(a) for a in self.positions], dtype=np.int64)
+            held = prices[self._columns]
+            known = held == held  # noqa: PLR0124 - NaN differs from itself
+            whole = known.all() and float(np.abs(held).max()) < _INT64_PRICES
+            marks = np.rint(held * 1e9).astype(np.int64).tolist() if whole else held.tolist()
+            for position, mark in zip(self.positions.values(), marks, strict=True):
+                if whole:
+                    position.price_nano = mark
+                    position.last_sale_date = dt
+                elif mark == mark:  # noqa: PLR0124
+                    position.price_nano = to_nano(mark)
+                    position.last_sale_date = dt
+        self.revalue()
+
+    def revalue(self) -> None:
+        """Sum the holdings at their last known prices."""
+        long_value = short_value = longs = shorts = 0
+        for position in self.positions.values():
+            value = position.amount * position.price_nano if type(position.amount) is int else position.value_nano
+            if value > 0:
+                long_value += value
+                longs += 1
+            elif value < 0:
+                short_value += value
+                shorts += 1
+        self.long_value, self.short_value = guard(long_value), guard(short_value)
+        self.longs_count, self.shorts_count = longs, shorts
+        self.positions_value = long_value + short_value
+
+
+def _times_decimal(amount: float, cash: Decimal) -> int:
+    """Return amount times cash a share, in units of 1e-9, rounded half-even."""
+    exact = Fraction(amount if type(amount) is int else Decimal(repr(amount))) * Fraction(cash) * 10**9
+    return half_even(exact.numerator, exact.denominator)

@@ -1,0 +1,107 @@
+"""The perf frame: a run in Zipline's columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustybt.data.portal.bar_provider import Floats
+from rustybt.trading.nano import NANO
+from rustybt.trading.risk import running
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.trading.session_log import SessionLog
+
+#: Columns that hold lists of dicts.
+CELL_COLUMNS = ("transactions", "orders", "positions")
+
+
+def session_returns(log: SessionLog) -> Floats:
+    """Return the return of each session, as a fraction of the value before it."""
+    values = np.array([log.capital_base, *(r.cash + r.positions_value for r in log.records)], dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.where(values[:-1] != 0, values[1:] / values[:-1] - 1, 0.0)
+    return found
+
+
+def build_perf(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> pd.DataFrame:
+    """Return the frame of a run, one row a session.
+
+    Parameters
+    ----------
+    opens, closes
+        Instants of the run's sessions, microseconds since 1970 UTC.
+    benchmark
+        Return of the benchmark in each session.
+
+    Returns
+    -------
+    DataFrame
+        Labelled by the sessions' closes in UTC; money in currency, rates as fractions. `transactions`, `orders` and
+        `positions` hold lists of dicts with Zipline's keys. Values recorded by the strategy follow by their names.
+    """
+    import pandas as pd
+
+    records = log.records
+    label = pd.DatetimeIndex(np.asarray(closes)[: len(records)].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
+    # Zipline labels a session's first minute by its end.
+    opened = np.asarray(opens)[: len(records)] + 60_000_000
+    first_minutes = pd.DatetimeIndex(opened.astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
+
+    def money(values: list[int]) -> Floats:
+        return np.array([v / NANO for v in values], dtype=np.float64)
+
+    value = money([r.cash + r.positions_value for r in records])
+    ending_value = money([r.positions_value for r in records])
+    starting_value = money([r.start_value for r in records])
+    ending_cash = money([r.cash for r in records])
+    long_value, short_value = money([r.long_value for r in records]), money([r.short_value for r in records])
+    flows = money([now - before for now, before in zip(_cash(log)[1:], _cash(log)[:-1], strict=True)])
+    returns = session_returns(log)
+    risk = running(returns, benchmark[: len(records)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gross = np.where(value != 0, (long_value - short_value) / value, np.inf)
+        net = np.where(value != 0, (long_value + short_value) / value, np.inf)
+    columns: dict[str, Any] = {
+        "period_open": first_minutes,
+        "period_close": label,
+        "period_label": [str(c)[:7] for c in label.tz_localize(None).to_numpy().astype("datetime64[D]")],
+        "trading_days": np.arange(1, len(records) + 1),
+        "starting_cash": money([r.start_cash for r in records]),
+        "ending_cash": ending_cash,
+        "starting_value": starting_value,
+        "ending_value": ending_value,
+        "starting_exposure": starting_value,
+        "ending_exposure": ending_value,
+        "portfolio_value": value,
+        "capital_used": flows,
+        "pnl": money([r.cash + r.positions_value - r.start_cash - r.start_value for r in records]),
+        "returns": returns,
+        "algorithm_period_return": value / (log.capital_base / NANO) - 1,
+        "long_value": long_value,
+        "short_value": short_value,
+        "long_exposure": long_value,
+        "short_exposure": short_value,
+        "longs_count": np.array([r.longs_count for r in records], dtype=np.int64),
+        "shorts_count": np.array([r.shorts_count for r in records], dtype=np.int64),
+        "gross_leverage": gross,
+        "net_leverage": net,
+        "max_leverage": np.maximum.accumulate(gross) if len(records) else gross,
+        **risk,
+        "excess_return": np.zeros(len(records)),
+        "treasury_period_return": np.zeros(len(records)),
+        "transactions": [[t.to_dict() for t in r.transactions] for r in records],
+        "orders": [r.orders for r in records],
+        "positions": [r.positions.to_dicts() for r in records],
+    }
+    names: dict[str, None] = {name: None for r in records for name in r.recorded}
+    for name in names:
+        columns[name] = [r.recorded.get(name, np.nan) for r in records]
+    return pd.DataFrame(columns, index=label)
+
+
+def _cash(log: SessionLog) -> list[int]:
+    return [log.capital_base, *(r.cash for r in log.records)]

@@ -1,0 +1,172 @@
+"""A strategy: the functions a run calls, and the script they came from, so that a result can be replayed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import linecache
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rustybt.errors import RequestError, RustybtError, StrategyError
+
+FUNCTIONS = ("initialize", "handle_data", "before_trading_start", "analyze")
+_MARK = "__rustybt_script__"
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Text of a strategy file and the values set in it.
+
+    Parameters
+    ----------
+    name
+        File name, without its directory.
+    parameters
+        Top-level names given another value than the script's.
+    """
+
+    name: str
+    text: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """What a run calls; `script` is None when it cannot be told where the functions came from."""
+
+    initialize: Callable[..., Any] | None = None
+    handle_data: Callable[..., Any] | None = None
+    before_trading_start: Callable[..., Any] | None = None
+    analyze: Callable[..., Any] | None = None
+    script: Script | None = None
+
+    @property
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """The functions that there are, by name: keywords of `run_algorithm`."""
+        return {name: f for name in FUNCTIONS if (f := getattr(self, name)) is not None}
+
+
+def load_script(path: str | Path, parameters: Mapping[str, Any] | None = None) -> Strategy:
+    """Run the file at `path` and return the strategy that it defines.
+
+    Parameters
+    ----------
+    parameters
+        Values for names that the script assigns at its top level; text that is a Python literal becomes its value.
+
+    Raises
+    ------
+    RequestError
+        The file cannot be read, defines none of the functions, or lacks a name in `parameters`.
+    StrategyError
+        The script itself failed; the message names its line.
+    """
+    where = Path(path)
+    try:
+        text = where.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"cannot read the strategy {where}: {error}", hint="rustybt run -f FILE.py -b BUNDLE") from error
+    return run_script(Script(where.name, text, dict(parameters or {})), str(where))
+
+
+def run_script(script: Script, filename: str) -> Strategy:
+    """Run the text of `script`, named `filename` in tracebacks, and return the strategy that it defines."""
+    values = {name: _literal(value) for name, value in script.parameters.items()}
+    script = Script(script.name, script.text, values)
+    namespace: dict[str, Any] = {"__name__": "rustybt_strategy", "__file__": filename, _MARK: script}
+    # So that tracebacks show the line even when the file is gone, as in a replay.
+    lines = script.text.splitlines(keepends=True)
+    linecache.cache[filename] = (len(script.text), None, lines, filename)
+    try:
+        exec(compile(script.text, filename, "exec"), namespace)  # noqa: S102 - running the user's script is the request
+    except RustybtError:
+        raise
+    except Exception as error:
+        raise strategy_error(error, "while it was loaded", filename) from error
+    for name, value in values.items():
+        if name not in namespace or name.startswith("__"):
+            names = [key for key in namespace if not key.startswith("_")]
+            near = difflib.get_close_matches(name, names)
+            raise RequestError(
+                f"{filename} has no name {name!r} at its top level to be set",
+                hint=f"did you mean {', '.join(near)}?" if near else f"write {name} = ... in the script",
+            )
+        namespace[name] = value
+    found = {name: namespace[name] for name in FUNCTIONS if callable(namespace.get(name))}
+    if not found.keys() & set(FUNCTIONS[:3]):
+        raise RequestError(
+            f"{filename} defines neither initialize nor handle_data",
+            hint="a strategy is a file with def initialize(context) and def handle_data(context, data)",
+        )
+    return Strategy(**found, script=script)
+
+
+def _literal(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def script_of(functions: Mapping[str, Callable[..., Any] | None]) -> Script | None:
+    """Return the script that all `functions` came from, or None when they did not come from one file's top level."""
+    scripts: list[Script] = []
+    for role, function in functions.items():
+        if function is None:
+            continue
+        space = getattr(function, "__globals__", {})
+        name = getattr(function, "__qualname__", "")
+        if isinstance(space.get(_MARK), Script):
+            scripts.append(space[_MARK])
+        elif name == role and isinstance(space.get("__file__"), str):
+            path = Path(space["__file__"])
+            try:
+                scripts.append(Script(path.name, path.read_text(encoding="utf-8")))
+            except (OSError, UnicodeDecodeError):
+                return None
+        else:
+            return None
+    same = scripts and all(s.text == scripts[0].text for s in scripts)
+    return scripts[0] if same else None
+
+
+def strategy_error(error: BaseException, when: str, filename: str | None = None) -> RustybtError:
+    """Return `error`, raised by a strategy, as an error that says when and in which line.
+
+    An error of RustyBT's own keeps its class.
+
+    Parameters
+    ----------
+    when
+        ``in the session 2010-05-06``.
+    filename
+        The script, for errors without a frame in it.
+    """
+    where, line, text = filename or "the strategy", None, None
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        where, line, text = f"{filename}, line {error.lineno}", error.lineno, error.text
+    else:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
+        mine = [f for f in frames if f.filename == filename] or frames
+        if mine:
+            last = mine[-1]
+            where, line, text = f"{last.filename}, line {last.lineno}, in {last.name}", last.lineno, last.line
+    if isinstance(error, RustybtError):
+        return type(error)(
+            f"{error.message} ({where}, {when})", hint=error.hint, **{**error.details, "line": line, "when": when}
+        )
+    what = f"{type(error).__name__}: {error}"
+    return StrategyError(f"{where}, {when}: {what}", hint=(text or "").strip() or None, line=line, when=when)
+
+
+def _is_users(filename: str) -> bool:
+    """Return whether a frame is neither ours nor of an installed package."""
+    inside = str(Path(filename).resolve()) if not filename.startswith("<") else filename
+    return not inside.startswith(_PACKAGE) and "site-packages" not in inside

@@ -1,0 +1,65 @@
+"""Progress where there is no terminal, and where there is one."""
+
+import io
+
+from rustybt.cli.progress import Progress, describe
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class FakeTerminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_pipe_gets_a_plain_line_every_few_seconds_and_no_more():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, clock=clock) as progress:
+        for done in range(1, 13):
+            clock.now += 1
+            progress("AAPL", done, 100)
+    lines = stream.getvalue().splitlines()
+    assert lines == [
+        "AAPL: 5 of 100 (5%), 1.2/s, about 76 s left",
+        "AAPL: 10 of 100 (10%), 1.1/s, about 81 s left",
+    ]
+
+
+def test_a_line_says_how_far_how_fast_and_how_long():
+    assert describe("writing", 500, 2000, 10.0) == "writing: 500 of 2,000 (25%), 50/s, about 30 s left"
+
+
+def test_an_unknown_total_is_not_invented():
+    assert describe("reading", 1_500, 0, 100.0) == "reading: 1,500, 15/s"
+
+
+def test_finished_work_has_no_time_left():
+    assert describe("reading", 10, 10, 5.0) == "reading: 10 of 10 (100%), 2/s"
+
+
+def test_work_that_has_just_begun_claims_no_rate():
+    assert describe("reading", 0, 10, 0.0) == "reading: 0 of 10 (0%)"
+
+
+def test_hidden_progress_writes_nothing():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, enabled=False, clock=clock) as progress:
+        clock.now += 60
+        progress("AAPL", 1, 2)
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar_with_the_count():
+    stream = FakeTerminal()
+    with Progress(stream) as progress:
+        progress("[AAPL]", 0, 4)
+        progress("[AAPL]", 4, 4)
+        progress("unknown total", 3, 0)
+    assert "[AAPL]" in stream.getvalue()
+    assert "4/4" in stream.getvalue()
