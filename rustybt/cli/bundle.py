@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rustybt.cli.command import command, new_group
 from rustybt.cli.options import BundleName, End, Reference, Start, open_store
-from rustybt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_group("List, inspect, check, compare, export and tidy bundles.")
 
@@ -16,7 +18,7 @@ SourceType = Annotated[str | None, typer.Option("--source-type", metavar="S", he
 
 
 @command(app, "list")
-def list_(terminal: Terminal, source_type: SourceType = None, start: Start = None, end: End = None) -> None:
+def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = None, end: End = None) -> None:
     """List the bundles of this home: version, range, size, source, quality.
 
     Example: rustybt bundle list --source-type csv
@@ -45,7 +47,7 @@ def list_(terminal: Terminal, source_type: SourceType = None, start: Start = Non
 
 
 @command(app)
-def info(terminal: Terminal, reference: Reference) -> None:
+def info(terminal: Terminal, *, reference: Reference) -> None:
     """Show one version: its symbols, range, provenance and quality.
 
     Example: rustybt bundle info us@3
@@ -136,7 +138,7 @@ def provenance_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @command(app)
-def versions(terminal: Terminal, name: BundleName) -> None:
+def versions(terminal: Terminal, *, name: BundleName) -> None:
     """List every version of a bundle, the newest last.
 
     Example: rustybt bundle versions us

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.bundle import app
 from rustybt.cli.command import command
 from rustybt.cli.options import BundleName, Reference, open_store
-from rustybt.cli.terminal import Terminal
 from rustybt.errors import RequestError
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="csv, parquet, arrow or duckdb.", show_default=False)]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="P", help="File or directory to write.", show_default=False)
 ]
 ImportPath = Annotated[Path, typer.Argument(metavar="P", help="What `bundle export` wrote.", show_default=False)]
-ImportAs = Annotated[str | None, typer.Option("--as", metavar="B", help="Name of the bundle; the exported one if absent.")]
+ImportAs = Annotated[
+    str | None, typer.Option("--as", metavar="B", help="Name of the bundle; the exported one if absent.")
+]
 KeepLast = Annotated[
     int | None,
-    typer.Option("--keep-last", metavar="N", min=1, help="Also collect versions older than the last N; tagged ones stay."),
+    typer.Option(
+        "--keep-last", metavar="N", min=1, help="Also collect versions older than the last N; tagged ones stay."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
 GcName = Annotated[str | None, typer.Argument(metavar="[B]", help="Only this bundle.", show_default=False)]
@@ -29,7 +35,7 @@ Tag = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tag.", sho
 
 
 @command(app)
-def export(terminal: Terminal, reference: Reference, to: To, output: Output) -> None:
+def export(terminal: Terminal, *, reference: Reference, to: To, output: Output) -> None:
     """Write the bars of a version to files that other tools read; numbers stay exact.
 
     Example: rustybt bundle export us@3 --to parquet --output us.parquet
@@ -47,7 +53,7 @@ def export(terminal: Terminal, reference: Reference, to: To, output: Output) -> 
 
 
 @command(app, "import")
-def import_(terminal: Terminal, path: ImportPath, name: ImportAs = None) -> None:
+def import_(terminal: Terminal, *, path: ImportPath, name: ImportAs = None) -> None:
     """Bring an exported bundle into this home as a new version.
 
     Example: rustybt bundle import us.parquet --as us
@@ -63,7 +69,7 @@ def import_(terminal: Terminal, path: ImportPath, name: ImportAs = None) -> None
 
 
 @command(app)
-def rm(terminal: Terminal, name: BundleName) -> None:
+def rm(terminal: Terminal, *, name: BundleName) -> None:
     """Remove a bundle with all its versions.
 
     Example: rustybt bundle rm us
@@ -77,7 +83,7 @@ def rm(terminal: Terminal, name: BundleName) -> None:
 
 
 @command(app)
-def gc(terminal: Terminal, name: GcName = None, keep_last: KeepLast = None, dry_run: DryRun = False) -> None:  # noqa: FBT001, FBT002
+def gc(terminal: Terminal, *, name: GcName = None, keep_last: KeepLast = None, dry_run: DryRun = False) -> None:
     """Delete files that no version needs, and with --keep-last older versions too; lists results it orphans.
 
     Example: rustybt bundle gc us --keep-last 5 --dry-run
@@ -86,11 +92,11 @@ def gc(terminal: Terminal, name: GcName = None, keep_last: KeepLast = None, dry_
 
     with open_store(terminal) as store:
         report = store.gc(name, keep_last=keep_last, dry_run=dry_run)
-    show_gc(terminal, report, dry_run=dry_run)
+    show_gc(terminal, report)
 
 
 @command(app)
-def recover(terminal: Terminal) -> None:
+def recover(terminal: Terminal) -> int:
     """Rebuild a lost or damaged metadata database from the manifests beside the data.
 
     Example: rustybt bundle recover
@@ -99,11 +105,11 @@ def recover(terminal: Terminal) -> None:
 
     with open_store(terminal) as store:
         report = store.recover()
-    show_recover(terminal, report)
+    return show_recover(terminal, report)
 
 
 @command(app)
-def tag(terminal: Terminal, reference: Reference, tag: Tag) -> None:
+def tag(terminal: Terminal, *, reference: Reference, tag: Tag) -> None:
     """Give a version a name; gc keeps tagged versions.
 
     Example: rustybt bundle tag us@3 paper-2024
@@ -115,7 +121,7 @@ def tag(terminal: Terminal, reference: Reference, tag: Tag) -> None:
 
 
 @command(app)
-def untag(terminal: Terminal, name: BundleName, tag: Tag) -> None:
+def untag(terminal: Terminal, *, name: BundleName, tag: Tag) -> None:
     """Take a name away; the version itself stays.
 
     Example: rustybt bundle untag us paper-2024

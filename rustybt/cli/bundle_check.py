@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.bundle import app
 from rustybt.cli.command import command
 from rustybt.cli.options import Reference, complete_bundles, open_store
-from rustybt.cli.terminal import Terminal
 from rustybt.errors import CorruptBundleError, DataQualityError
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 First = Annotated[
     str, typer.Argument(metavar="B@1", help="Before.", autocompletion=complete_bundles, show_default=False)
 ]
-Second = Annotated[str, typer.Argument(metavar="B@2", help="After.", autocompletion=complete_bundles, show_default=False)]
+Second = Annotated[
+    str, typer.Argument(metavar="B@2", help="After.", autocompletion=complete_bundles, show_default=False)
+]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Rows shown of each kind; 0 shows all.")]
 
 
 @command(app)
-def validate(terminal: Terminal, reference: Reference) -> int:
+def validate(terminal: Terminal, *, reference: Reference) -> int:
     """Show the quality report of a version: what was quarantined, missing or odd.
 
     Exit status 4 when the report has issues.
@@ -36,7 +40,7 @@ def validate(terminal: Terminal, reference: Reference) -> int:
 
 
 @command(app)
-def verify(terminal: Terminal, reference: Reference) -> int:
+def verify(terminal: Terminal, *, reference: Reference) -> int:
     """Read every file of a version and compare it with the checksum it was written with, and the content hash.
 
     Exit status 6 when a file is damaged or missing.
@@ -48,11 +52,11 @@ def verify(terminal: Terminal, reference: Reference) -> int:
     with open_store(terminal) as store:
         report = store.verify(reference)
     show_verify(terminal, report)
-    return 0 if report.ok else CorruptBundleError.exit_code
+    return 0 if report.is_whole else CorruptBundleError.exit_code
 
 
 @command(app)
-def diff(terminal: Terminal, first: First, second: Second, limit: Limit = 20) -> None:
+def diff(terminal: Terminal, *, first: First, second: Second, limit: Limit = 20) -> None:
     """Show which bars were added, removed or changed between two versions, with both values.
 
     Example: rustybt bundle diff us@1 us@2

@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -35,9 +36,7 @@ Verbose = Annotated[
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bars.", rich_help_panel=_PANEL)]
 Home = Annotated[
     str | None,
-    typer.Option(
-        "--home", metavar="DIR", help="Where bundles live, instead of RUSTYBT_HOME.", rich_help_panel=_PANEL
-    ),
+    typer.Option("--home", metavar="DIR", help="Where bundles live, instead of RUSTYBT_HOME.", rich_help_panel=_PANEL),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Print tracebacks.", rich_help_panel=_PANEL)]
 
@@ -53,9 +52,7 @@ _FLAGS: dict[str, tuple[Any, Any]] = {
 
 def new_group(text: str, **settings: Any) -> typer.Typer:
     """Return an application for a group of commands."""
-    group = typer.Typer(
-        rich_markup_mode="rich", no_args_is_help=True, add_completion=False, help=text, **settings
-    )
+    group = typer.Typer(rich_markup_mode="rich", no_args_is_help=True, add_completion=False, help=text, **settings)
     group.callback()(lambda: None)
     return group
 
@@ -81,7 +78,9 @@ def command(app: typer.Typer, name: str | None = None, **settings: Any) -> Calla
 
 def with_flags(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Return `function` taking the shared flags and a context instead of a `Terminal`."""
-    hints = get_type_hints(function, include_extras=True)
+    # Command modules import Terminal for type checking only.
+    known = {**function.__globals__, "Terminal": Terminal}
+    hints = get_type_hints(function, globalns=known, include_extras=True)
     own = [p.replace(annotation=hints[p.name]) for p in list(inspect.signature(function).parameters.values())[1:]]
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     takes_context = any(p.name == "ctx" for p in own)
@@ -117,12 +116,17 @@ def apply_flags(terminal: Terminal, flags: dict[str, Any]) -> None:
     terminal.verbosity = max(terminal.verbosity, flags["verbose"])
     terminal.show_progress = terminal.show_progress and not flags["no_progress"]
     terminal.debug = terminal.debug or flags["debug"]
-    if flags["home"] is not None:
-        terminal.home = os.path.abspath(os.path.expanduser(flags["home"]))
+    set_home(terminal, flags["home"])
+    configure_logging(terminal)
+
+
+def set_home(terminal: Terminal, home: str | None) -> None:
+    """Use `home`, where given, for this command and for whatever it calls."""
+    if home is not None:
+        terminal.home = str(Path(home).expanduser().absolute())
     if terminal.home is not None:
         # Strategy scripts open bundles themselves: they must see the same home.
         os.environ["RUSTYBT_HOME"] = terminal.home
-    configure_logging(terminal)
 
 
 def configure_logging(terminal: Terminal) -> None:

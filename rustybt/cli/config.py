@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.command import command, new_group
-from rustybt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_group("Show or change settings.")
 
@@ -17,7 +19,7 @@ Value = Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", sh
 
 
 @command(app)
-def show(terminal: Terminal, origin: Origin = False) -> None:  # noqa: FBT001, FBT002 - a flag of the command line
+def show(terminal: Terminal, *, origin: Origin = False) -> None:
     """Show every setting in force: flag, environment RUSTYBT_*, ./rustybt.toml, user file, default, in this order.
 
     Example: rustybt config show --origin
@@ -34,7 +36,7 @@ def show(terminal: Terminal, origin: Origin = False) -> None:  # noqa: FBT001, F
 
 
 @command(app, "set")
-def set_(terminal: Terminal, key: Key, value: Value) -> None:
+def set_(terminal: Terminal, *, key: Key, value: Value) -> None:
     """Write a setting into the user's file.
 
     Example: rustybt config set bundle.lock_timeout_seconds 120

@@ -74,12 +74,14 @@ class Journey:
 @command(app)
 def demo(
     terminal: Terminal,
+    *,
     output: Output = Path("demo-output"),
-    generated: Generated = False,  # noqa: FBT001, FBT002 - a flag of the command line
+    generated: Generated = False,
 ) -> int:
-    """Show the whole journey: CSV to a verified, versioned bundle, a backtest, a chart; then change one bar.
+    """The whole journey on sample bars: no key, no network.
 
-    Needs no key and no network. Real daily bars come with the extra rustybt[demo]; without it, generated ones.
+    CSV to a verified, versioned bundle, a backtest, a chart; then one bar is changed.
+    Real daily bars come with the extra rustybt\\[demo]; without it they are generated and say so.
 
     Example: rustybt demo --output demo-output
     """
@@ -104,10 +106,17 @@ def demo(
     journey.run("run", "-f", str(files.buy_and_hold), "-b", BUNDLE, "-o", str(hold))
     journey.run("run", "-f", str(files.strategy), "-b", BUNDLE, "-o", str(result))
     report = ("report", str(result), "--against", str(hold), "--output", str(output))
-    journey.run(*report, "--title", _title(sample.is_real), *(() if sample.is_real else ("--notice", sample.description)))
+    journey.run(
+        *report,
+        "--title",
+        _title(is_real=sample.is_real),
+        *(() if sample.is_real else ("--notice", sample.description)),
+    )
     symbol, day, close, corrected = files.corrected
     journey.say(f"5. A vendor corrects one bar: the close of {symbol} on {day}, {close} becomes {corrected}.")
-    journey.run("ingest", "csv", "--path", str(files.corrected_bars), "--bundle", BUNDLE, "--actions", str(files.actions))
+    journey.run(
+        "ingest", "csv", "--path", str(files.corrected_bars), "--bundle", BUNDLE, "--actions", str(files.actions)
+    )
     journey.run("bundle", "diff", f"{BUNDLE}@1", f"{BUNDLE}@2")
     journey.say("   The result is pinned to version 1, and still proves itself on it:")
     journey.run("replay", str(result))
@@ -117,7 +126,7 @@ def demo(
     return journey.status
 
 
-def _title(is_real: bool) -> str:  # noqa: FBT001 - one fact about the bars
+def _title(*, is_real: bool) -> str:
     return "Moving average 50/200 on five US stocks" if is_real else "Moving average 50/200 on GENERATED bars"
 
 
@@ -127,7 +136,8 @@ def _fresh_home(output: Path) -> Path:
     if home.exists() and any(home.iterdir()):
         if not (home / MARKER).exists():
             raise RequestError(
-                f"{home} exists and was not made by the demo: it is left alone", hint="rustybt demo --output ANOTHER_DIR"
+                f"{home} exists and was not made by the demo: it is left alone",
+                hint="rustybt demo --output ANOTHER_DIR",
             )
         shutil.rmtree(home)
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``rustybt doctor``: is this installation fit, and is its home directory?"""
+"""``rustybt doctor``: whether this installation is fit, and its home directory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import typer
+from typing import TYPE_CHECKING, NamedTuple
 
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import open_store
-from rustybt.cli.terminal import Terminal
 from rustybt.errors import RustybtError
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
@@ -26,7 +26,10 @@ PACKAGES = (
     *("polars", "pyarrow", "numpy", "pandas", "sqlalchemy", "exchange_calendars", "structlog", "typer", "rich"),
     *("platformdirs", "filelock", "empyrical-reloaded"),
 )
-EXTRAS = {"matplotlib": "charts as PNG: the extra [plot]", "bokeh_sampledata": "real bars for the demo: the extra [demo]"}
+EXTRAS = {
+    "matplotlib": "charts as PNG: the extra [plot]",
+    "bokeh_sampledata": "real bars for the demo: the extra [demo]",
+}
 LOW_SPACE_BYTES = 1_000_000_000
 
 
@@ -41,9 +44,9 @@ class Finding(NamedTuple):
 
 @command(app)
 def doctor(terminal: Terminal) -> int:
-    """Check Python, packages, settings, the home directory, its database and the sources.
+    """Check this installation and its home directory.
 
-    Exit status 0 when nothing is broken, 1 otherwise.
+    Python, packages, settings, the home, its database, the sources. Exit status 0 when nothing is broken, 1 otherwise.
 
     Example: rustybt doctor
     """
@@ -108,7 +111,9 @@ def _home(terminal: Terminal) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".rustybt-doctor-"):
             yield Finding("ok", "home is writable", str(existing))
     else:
-        yield Finding("note", "home is read-only", f"{existing}: bundles can be read, not written", "rustybt --home DIR")
+        yield Finding(
+            "note", "home is read-only", f"{existing}: bundles can be read, not written", "rustybt --home DIR"
+        )
     free = shutil.disk_usage(existing).free
     state = "ok" if free >= LOW_SPACE_BYTES else "note"
     yield Finding(state, "free space", size(free), "" if state == "ok" else "rustybt bundle gc --dry-run")

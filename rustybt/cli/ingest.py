@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from rustybt.cli.command import command, new_command, new_group, with_flags
 from rustybt.cli.options import End, Frequency, Start, Symbols, SymbolsFile, read_pairs, read_symbols
-from rustybt.cli.terminal import Terminal
 from rustybt.errors import RequestError
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 _COMMON, _CSV = "Request", "Source options"
 
@@ -30,39 +32,59 @@ Path_ = Annotated[
 ColumnMap = Annotated[
     list[str] | None,
     typer.Option(
-        "--column-map", metavar="K=V,...", help="Our column = the file's: close=Last,timestamp=Date.", rich_help_panel=_CSV
+        "--column-map",
+        metavar="K=V,...",
+        help="Our column = the file's: close=Last,timestamp=Date.",
+        rich_help_panel=_CSV,
     ),
 ]
 Timezone = Annotated[
-    str | None, typer.Option("--timezone", metavar="Z", help="Zone of times without one; UTC if absent.", rich_help_panel=_CSV)
+    str | None,
+    typer.Option("--timezone", metavar="Z", help="Zone of times without one; UTC if absent.", rich_help_panel=_CSV),
 ]
 DateFormat = Annotated[
-    str | None, typer.Option("--date-format", metavar="F", help="Such as %d.%m.%Y; found if absent.", rich_help_panel=_CSV)
+    str | None,
+    typer.Option("--date-format", metavar="F", help="Such as %d.%m.%Y; found if absent.", rich_help_panel=_CSV),
 ]
 Calendar = Annotated[
-    str | None, typer.Option("--calendar", metavar="C", help="Trading calendar: XNYS, XETR, 24/7 ...", rich_help_panel=_CSV)
+    str | None,
+    typer.Option("--calendar", metavar="C", help="Trading calendar: XNYS, XETR, 24/7 ...", rich_help_panel=_CSV),
 ]
 AssetType = Annotated[
     str | None, typer.Option("--asset-type", metavar="T", help="equity, crypto, future ...", rich_help_panel=_CSV)
 ]
-Venue = Annotated[str | None, typer.Option("--venue", metavar="MIC", help="Exchange of the assets.", rich_help_panel=_CSV)]
-Currency = Annotated[str | None, typer.Option("--currency", metavar="CUR", help="Quote currency.", rich_help_panel=_CSV)]
+Venue = Annotated[
+    str | None, typer.Option("--venue", metavar="MIC", help="Exchange of the assets.", rich_help_panel=_CSV)
+]
+Currency = Annotated[
+    str | None, typer.Option("--currency", metavar="CUR", help="Quote currency.", rich_help_panel=_CSV)
+]
 PriceBasis = Annotated[
     str | None,
     typer.Option(
-        "--price-basis", metavar="P", help="raw, split_adjusted, split_dividend_adjusted or unknown.", rich_help_panel=_CSV
+        "--price-basis",
+        metavar="P",
+        help="raw, split_adjusted, split_dividend_adjusted or unknown.",
+        rich_help_panel=_CSV,
     ),
 ]
 Actions = Annotated[
     Path | None,
     typer.Option(
-        "--actions", metavar="FILE", help="CSV of splits and dividends: symbol,kind,ex_date,ratio ...", rich_help_panel=_CSV
+        "--actions",
+        metavar="FILE",
+        help="CSV of splits and dividends: symbol,kind,ex_date,ratio ...",
+        rich_help_panel=_CSV,
     ),
 ]
 CsvDir = Annotated[
     str,
     typer.Option(
-        "--csvdir", metavar="DIR", help="Directory with daily/ or minute/ inside.", show_default=False, rich_help_panel=_CSV
+        "--csvdir",
+        metavar="DIR",
+        help="Directory with daily/ or minute/ inside.",
+        show_default=False,
+        rich_help_panel=_CSV,
     ),
 ]
 
@@ -76,7 +98,8 @@ class IngestGroup(TyperGroup):
 
 
 app = new_group(
-    "Bring bars into a bundle. Without dates: a CSV whole. `rustybt sources list` shows every source.",
+    "Bring bars into a bundle: a new version, or none if nothing changed.\n\n"
+    "Each source is a command of its own; `rustybt sources list` shows them. Without dates a CSV is taken whole.",
     cls=IngestGroup,
     subcommand_metavar="SOURCE [OPTIONS]",
 )
@@ -85,6 +108,7 @@ app = new_group(
 @command(app)
 def csv(
     terminal: Terminal,
+    *,
     path: Path_,
     bundle: Bundle,
     symbols: Symbols = None,
@@ -92,9 +116,9 @@ def csv(
     start: Start = None,
     end: End = None,
     frequency: Frequency = "1d",
-    plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
-    strict: Strict = False,  # noqa: FBT001, FBT002
-    replace: Replace = False,  # noqa: FBT001, FBT002
+    plan: Plan = False,
+    strict: Strict = False,
+    replace: Replace = False,
     column_map: ColumnMap = None,
     timezone: Timezone = None,
     date_format: DateFormat = None,
@@ -134,6 +158,7 @@ def csv(
 @command(app)
 def csvdir(
     terminal: Terminal,
+    *,
     csvdir: CsvDir,
     bundle: Bundle = "csvdir",
     symbols: Symbols = None,
@@ -141,9 +166,9 @@ def csvdir(
     start: Start = None,
     end: End = None,
     frequency: Frequency = "1d",
-    plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
-    strict: Strict = False,  # noqa: FBT001, FBT002
-    replace: Replace = False,  # noqa: FBT001, FBT002
+    plan: Plan = False,
+    strict: Strict = False,
+    replace: Replace = False,
     calendar: Calendar = None,
 ) -> int:
     """Read Zipline's csvdir layout: daily/SYMBOL.csv and minute/SYMBOL.csv, with dividend and split columns.
@@ -173,9 +198,9 @@ def _registered(name: str) -> Any:
         start: Start = None,
         end: End = None,
         frequency: Frequency = "1d",
-        plan: Plan = False,  # noqa: FBT001, FBT002 - flags of the command line
-        strict: Strict = False,  # noqa: FBT001, FBT002
-        replace: Replace = False,  # noqa: FBT001, FBT002
+        plan: Plan = False,
+        strict: Strict = False,
+        replace: Replace = False,
     ) -> int:
         """Read from a registered source; its own options are listed by `rustybt sources info NAME`."""
         request = {

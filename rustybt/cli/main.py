@@ -94,7 +94,7 @@ def start(
     ctx: typer.Context,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,  # noqa: FBT002
+    ] = False,
     home: Annotated[
         str | None, typer.Option("--home", metavar="DIR", help="Where bundles live, instead of RUSTYBT_HOME.")
     ] = None,
@@ -105,9 +105,9 @@ def start(
     Exit status: 0 ok, 2 bad request, 3 partial, 4 quality gate, 5 source refused, 6 corrupt or missing data, 1 other.
     """
     if home is not None:
-        from rustybt.cli.command import apply_flags
+        from rustybt.cli.command import set_home
 
-        apply_flags(ctx.ensure_object(Terminal), {"home": home})
+        set_home(ctx.ensure_object(Terminal), home)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -46,6 +46,9 @@ Start = Annotated[
 ]
 End = Annotated[str | None, typer.Option("--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC).")]
 Frequency = Annotated[str, typer.Option("--frequency", metavar="F", help="1m, 5m, 15m, 30m, 1h, 1d, 1w or 1M.")]
+ResultDirectory = Annotated[
+    Path, typer.Argument(metavar="RESULT_DIR", help="A directory written by `rustybt run -o`.", show_default=False)
+]
 
 
 def read_symbols(symbols: list[str] | None, symbols_file: Path | None) -> list[str] | None:

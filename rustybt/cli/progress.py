@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
@@ -45,6 +46,7 @@ class Progress:
             self._bars = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` items of `stage` are done."""
         if not self._enabled:
             return
         if self._bars is not None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from rustybt.cli.command import command, new_command
-from rustybt.cli.options import open_store
-from rustybt.cli.terminal import Terminal
+from rustybt.cli.options import ResultDirectory, open_store
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
-ResultDirectory = Annotated[
-    Path, typer.Argument(metavar="RESULT_DIR", help="A directory written by `rustybt run -o`.", show_default=False)
-]
-
 
 @command(app)
-def replay(terminal: Terminal, result_dir: ResultDirectory) -> int:
-    """Re-open the pinned data, run the strategy again and prove the same result, or say what is missing or different.
+def replay(terminal: Terminal, *, result_dir: ResultDirectory) -> int:
+    """Run a saved result again on its pinned data and compare.
 
-    Exit status 0 when every session and every fill is the same, 6 when the data is gone, 1 when something differs.
+    Proves the same result, or says precisely what is missing or different. Exit status 0 when every session and every fill is the same, 6 when the data is gone, 1 when something differs.
 
     Example: rustybt replay results/ma
     """

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.command import command, new_command
-from rustybt.cli.options import open_store
-from rustybt.cli.replay import ResultDirectory
-from rustybt.cli.terminal import Terminal
+from rustybt.cli.options import ResultDirectory, open_store
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
@@ -28,13 +29,16 @@ Title = Annotated[str | None, typer.Option("--title", help="Heading of the page 
 @command(app)
 def report(
     terminal: Terminal,
+    *,
     result_dir: ResultDirectory,
     against: Against = None,
     output: Output = None,
     title: Title = None,
     notice: Notice = "",
 ) -> None:
-    """Write report.html (one self-contained page) and equity.png (with matplotlib) of a saved result.
+    """Write a report of a saved result: one HTML page and a chart.
+
+    report.html needs nothing beside it; equity.png is written where matplotlib is installed.
 
     Example: rustybt report results/ma --against results/hold
     """

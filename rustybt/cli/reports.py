@@ -1,0 +1,213 @@
+"""How the library's reports are shown: ingest, plan, quality, verify, diff, gc, recover."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rustybt.cli.bundle_facts import passed, quality_sentence, short_hash, size
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
+
+#: Rows and symbols listed before the rest is only counted; --json has them all.
+MOST_LISTED = 10
+
+
+def show_plan(terminal: Terminal, plan: Any) -> None:
+    """Print what an ingest would read."""
+    if terminal.json:
+        terminal.data({"plan": plan})
+        return
+    terminal.facts(
+        [
+            ("source", plan.source),
+            ("from", plan.source_url),
+            ("range", f"{plan.start or 'first bar'} to {plan.end or 'last bar'}, {plan.frequency}"),
+            ("symbols", f"{len(plan.symbols):,}: {_some(plan.symbols)}"),
+            ("files", f"{len(plan.files):,}, {size(plan.size_bytes)}" if plan.files else None),
+        ],
+        title="Plan (nothing is written)",
+    )
+    for symbol, reason in plan.failures:
+        terminal.line(f"would fail: {symbol}: {reason}")
+
+
+def show_ingest(terminal: Terminal, report: Any) -> int:
+    """Print what an ingest did; return the exit status: 0, or 3 when some symbols failed."""
+    if terminal.json:
+        terminal.data(report)
+        return int(report.exit_code)
+    rate = f" in {report.seconds:.1f} s" if report.seconds else ""
+    if report.unchanged:
+        terminal.line(f"{report.reference}: unchanged, {report.rows:,} rows read{rate}, nothing to write")
+    else:
+        counts = f"{report.rows_added:,} rows added, {report.rows_changed:,} changed, {report.rows_removed:,} removed"
+        terminal.line(f"{report.reference}: {counts}{rate}")
+    terminal.line(f"  content  {short_hash(report.content_hash)}")
+    terminal.line(f"  symbols  {len(report.symbols):,}: {_some(report.symbols)}")
+    terminal.line(f"  quality  {quality_sentence(report.quality)}")
+    _show_quarantine(terminal, report)
+    for note in report.notes:
+        terminal.note(f"  note: {note}")
+    for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
+        terminal.note(f"  skipped {symbol}: {reason}")
+    for symbol, error in report.failures.items():
+        terminal.alert(f"  failed {symbol}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    return int(report.exit_code)
+
+
+def _show_quarantine(terminal: Terminal, report: Any) -> None:
+    for reason, count in report.quarantined.items():
+        terminal.line(f"  quarantined {count:,}: {reason}")
+    for row in report.examples[:MOST_LISTED]:
+        terminal.note(f"    {row}")
+
+
+def show_quality(terminal: Terminal, reference: str, report: Any) -> None:
+    """Print the quality report of a version."""
+    if terminal.json:
+        terminal.data({"reference": reference, "quality": report})
+        return
+    if report is None:
+        terminal.line(f"{reference} has no quality report")
+        return
+    terminal.facts(
+        [
+            ("verdict", passed(report.validation_passed)),
+            ("calendar", report.calendar),
+            ("rows kept", report.row_count),
+            ("rows quarantined", report.quarantined_count),
+            *((f"  {reason}", count) for reason, count in report.quarantined.items()),
+            ("identical duplicates dropped", report.duplicates),
+            ("sessions missing", report.missing_days_count),
+            ("bars missing", report.missing_bars_count),
+            ("bars outside trading hours", report.off_session_count),
+            ("outliers flagged", report.outlier_count),
+            ("negative prices", report.negative_price_count),
+            ("volumes missing", report.missing_volume_count),
+        ],
+        title=f"Quality of {reference}",
+    )
+    _show_list(terminal, "Missing sessions", report.missing_days_list, report.missing_days_count, ["symbol", "date"])
+    columns = ["symbol", "timestamp", "kind", "change"]
+    _show_list(terminal, "Outliers (kept)", report.outliers, report.outlier_count, columns)
+    for note in report.notes:
+        terminal.line(f"note: {note}")
+
+
+def _show_list(
+    terminal: Terminal, title: str, items: Sequence[Mapping[str, Any]], count: int, columns: Sequence[str]
+) -> None:
+    if not items:
+        return
+    shown = items[:MOST_LISTED]
+    terminal.table(columns, [[_short(item.get(column)) for column in columns] for item in shown], title=title)
+    if count > len(shown):
+        terminal.note(f"{count - len(shown):,} more; --json lists them")
+
+
+def show_verify(terminal: Terminal, report: Any) -> None:
+    """Print what was read, and every damage."""
+    if terminal.json:
+        terminal.data(report)
+        return
+    read = f"{report.files_checked:,} files, {size(report.bytes_checked)}, {report.rows_checked:,} rows read"
+    if report.is_whole:
+        terminal.line(f"{report.reference} is whole: {read}, every checksum and the content hash as written")
+        return
+    terminal.line(f"{report.reference} is DAMAGED: {read}")
+    for damage in report.damages:
+        terminal.line(f"  {damage.file}: {damage.problem}")
+    terminal.alert("  hint: ingest the range again with --replace, or put the file back from a backup")
+
+
+def show_diff(terminal: Terminal, diff: Any, limit: int) -> None:
+    """Print what changed, value by value, at most `limit` rows of each kind (0: all)."""
+    most = limit or None
+    if terminal.json:
+        terminal.data(diff.to_json(most))
+        return
+    if diff.is_empty:
+        terminal.line(f"{diff.before} and {diff.after} say the same")
+        return
+    terminal.line(
+        f"{diff.before} -> {diff.after}: {diff.added.height:,} bars added, {diff.removed.height:,} removed, "
+        f"{diff.rows_changed:,} changed"
+    )
+    plain = diff.to_json(most)
+    for kind in ("added", "removed"):
+        rows = plain[kind]
+        fields = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+        if rows:
+            headings = ["symbol", "timestamp", *(f"{name}>" for name in fields[2:])]
+            terminal.table(headings, [[_day(row[name]) for name in fields] for row in rows], title=kind.capitalize())
+            _more(terminal, plain[f"rows_{kind}"], len(rows))
+    if plain["changed"]:
+        terminal.table(
+            ["symbol", "timestamp", "field", "before>", "after>"],
+            [
+                (row["symbol"], _day(row["timestamp"]), row["field"], row["before"], row["after"])
+                for row in plain["changed"]
+            ],
+            title="Changed",
+        )
+        _more(terminal, diff.changed.height, len(plain["changed"]))
+    for word, actions in (("added", diff.actions_added), ("removed", diff.actions_removed)):
+        for action in actions:
+            terminal.line(f"corporate action {word}: {action.kind} of {action.symbol}, ex-date {action.ex_date}")
+    if diff.assets_changed:
+        terminal.line(f"assets changed: {_some(diff.assets_changed)}")
+
+
+def _more(terminal: Terminal, count: int, shown: int) -> None:
+    if count > shown:
+        terminal.note(f"{count - shown:,} more; --limit 0 shows all")
+
+
+def _day(value: str) -> str:
+    """Return a midnight as its date alone."""
+    return value.removesuffix("T00:00:00+00:00")
+
+
+def show_gc(terminal: Terminal, report: Any) -> None:
+    """Print what garbage collection removed, kept and would orphan."""
+    if terminal.json:
+        terminal.data(report)
+        return
+    verb = "would be" if report.dry_run else "were"
+    terminal.line(f"{len(report.collected):,} versions {verb} collected: {_some(report.collected) or 'none'}")
+    terminal.line(f"{report.files_deleted:,} files {verb} deleted, {size(report.bytes_freed)} freed")
+    if report.files_waiting:
+        terminal.line(f"{report.files_waiting:,} files wait for the end of the grace period")
+    for reference, reason in report.kept.items():
+        terminal.line(f"kept {reference}: {reason}")
+    for folder, reference in report.orphaned_results.items():
+        terminal.alert(f"result without data: {folder} needs {reference}")
+
+
+def show_recover(terminal: Terminal, report: Any) -> int:
+    """Print what came back; return 6 when something could not."""
+    if terminal.json:
+        terminal.data(report)
+    else:
+        for name, count in report.recovered.items():
+            terminal.line(f"recovered {name}: {count:,} versions")
+        if not report.recovered:
+            terminal.line("nothing to recover")
+        if report.already_known:
+            terminal.note(f"left alone: {_some(report.already_known)}")
+        if report.damaged_database:
+            terminal.note(f"the damaged database was put aside: {report.damaged_database}")
+        for name, problem in report.problems.items():
+            terminal.alert(f"problem with {name}: {problem}")
+    return 6 if report.problems else 0
+
+
+def _some(names: Sequence[str], most: int = MOST_LISTED) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _short(value: Any) -> Any:
+    return f"{value:+.2%}" if isinstance(value, float) else value

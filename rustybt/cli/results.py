@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.cli.terminal import Terminal
 from rustybt.errors import MissingDependencyError, RustybtError
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 
 def save_result(result: Any, directory: Path, store: Any, *, title: str) -> list[Path]:
@@ -82,10 +84,12 @@ def show_result(terminal: Terminal, result: Any, written: list[Path]) -> None:
     summary = result.summary()
     if terminal.json:
         terminal.data(
-            {"summary": summary, "pin": result.pin, "files": [str(path) for path in written]},
+            {"summary": summary, "pin": result.pin, "notes": result.notes, "files": [str(path) for path in written]},
         )
         return
     terminal.facts(summary_lines(summary), title=f"Performance on {result.pin.reference}")
+    for note in result.notes:
+        terminal.note(f"note: {note}")
     for path in written:
         terminal.note(f"wrote {path}")
 

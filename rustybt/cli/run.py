@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import End, Start, complete_bundles, open_store, read_pairs
-from rustybt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
@@ -44,6 +46,7 @@ Output = Annotated[
 @command(app)
 def run(
     terminal: Terminal,
+    *,
     file: Script,
     bundle: Bundle,
     start: Start = None,
@@ -53,33 +56,27 @@ def run(
     set_: Set = None,
     output: Output = None,
 ) -> None:
-    """Run a strategy script on a bundle and print its performance.
+    """Run a strategy script on a bundle.
 
-    Without dates the whole range of the bundle is used.
+    Prints its performance. Without dates the whole range of the bundle is used.
 
     Example: rustybt run -f moving_average.py -b us -s 2015-01-01 -e 2020-12-31 -o results/ma
     """
     from rustybt.algorithm import run_algorithm
     from rustybt.cli.results import save_result, show_result
-    from rustybt.cli.script import load_script, strategy_error
-    from rustybt.errors import RustybtError
+    from rustybt.trading.strategy import load_script
 
-    functions = load_script(file, read_pairs(set_ or [], "--set", separator=None))
+    strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
     with open_store(terminal) as store, terminal.progress() as progress:
-        try:
-            result = run_algorithm(
-                start=start,
-                end=end,
-                capital_base=capital_base,
-                bundle=bundle,
-                data_frequency=data_frequency,
-                store=store,
-                progress=progress,
-                **functions,
-            )
-        except RustybtError:
-            raise
-        except Exception as error:
-            raise strategy_error(error, file) from error
+        result = run_algorithm(
+            start=start,
+            end=end,
+            capital_base=capital_base,
+            bundle=bundle,
+            data_frequency=data_frequency,
+            store=store,
+            progress=progress,
+            **strategy.functions,
+        )
         written = save_result(result, output, store, title=f"{file.stem} on {result.pin.reference}") if output else []
     show_result(terminal, result, written)

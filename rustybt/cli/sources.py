@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rustybt.cli.command import command, new_group
-from rustybt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app = new_group("Where bars can come from.")
 
@@ -33,7 +35,7 @@ def list_(terminal: Terminal) -> None:
 
 
 @command(app)
-def info(terminal: Terminal, name: Name) -> None:
+def info(terminal: Terminal, *, name: Name) -> None:
     """Show one source: what it delivers and which options it takes.
 
     Example: rustybt sources info csv

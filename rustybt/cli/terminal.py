@@ -114,8 +114,14 @@ class Terminal:
         """Return a rich console on stdout: coloured on a terminal, plain and wide in a pipe."""
         from rich.console import Console
 
+        class StdoutConsole(Console):
+            """Leaves a closed pipe to the command, which knows the exit status."""
+
+            def on_broken_pipe(self) -> None:
+                raise  # noqa: PLE0704 - called while the error is handled
+
         is_terminal = sys.stdout.isatty()
-        return Console(file=sys.stdout, width=None if is_terminal else PIPE_WIDTH, highlight=False, soft_wrap=False)
+        return StdoutConsole(file=sys.stdout, width=None if is_terminal else PIPE_WIDTH, highlight=False)
 
     def progress(self) -> Progress:
         """Return a reporter for long work; use it as a context manager and hand it to the library."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, open_store
-from rustybt.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rustybt.cli.terminal import Terminal
 
 app: typer.Typer = new_command()
 
 
 @command(app)
-def update(terminal: Terminal, name: BundleName) -> int:
-    """Bring a bundle up to date from the source recorded in it: a CSV bundle reads its files again.
+def update(terminal: Terminal, *, name: BundleName) -> int:
+    """Bring a bundle up to date from the source recorded in it.
+
+    A CSV bundle reads its files again, wherever they were.
 
     Example: rustybt update us
     """

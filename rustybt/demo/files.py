@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rustybt.demo.sample import SampleBars
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from rustybt.demo.sample import SampleBars
 
 _HEADER = ("symbol", "date", "open", "high", "low", "close", "volume")
 
@@ -76,7 +79,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
 
 
 def _write_script(path: Path, symbols: Sequence[str]) -> Path:
-    script = files("rustybt.demo").joinpath("strategies", path.name).read_text(encoding="utf-8")
+    script = files("rustybt.demo").joinpath("strategies", f"{path.name}.txt").read_text(encoding="utf-8")
     listed = ", ".join(f'"{symbol}"' for symbol in symbols)
     path.write_text(script.replace("SYMBOLS = ()", f"SYMBOLS = ({listed})"), encoding="utf-8")
     return path

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REAL_SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 GENERATED_SYMBOLS = ("WALK1", "WALK2", "WALK3", "WALK4", "WALK5")
@@ -107,8 +110,14 @@ def _walk(random: np.random.Generator, symbol: str, days: list[str], split_at: i
             prices[:split_at] *= 2.0  # before a 2:1 split one share cost twice as much
     for at, day in enumerate(days):
         opened, high, low, close = (_cents(prices[at]) for prices in (opens, highs, lows, closes))
-        yield symbol, day, str(opened), str(max(high, opened, close)), str(min(low, opened, close)), str(close), str(
-            volumes[at]
+        yield (
+            symbol,
+            day,
+            str(opened),
+            str(max(high, opened, close)),
+            str(min(low, opened, close)),
+            str(close),
+            str(volumes[at]),
         )
 
 

@@ -7,6 +7,8 @@ takes up to a second, so calendars are kept per name and range of whole years.
 from __future__ import annotations
 
 import difflib
+import warnings
+from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.trading_calendar import NO_BREAK, Instants, TradingCalendar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 ALWAYS_OPEN = "24/7"
@@ -185,22 +189,33 @@ def _latest_years(name: str, start: date, end: date) -> tuple[Any, date, date] |
 def _try(name: str, start: date, end: date) -> Any | None:
     import exchange_calendars
 
-    try:
-        return exchange_calendars.get_calendar(name, start=start.isoformat(), end=end.isoformat())
-    except _BUILD_ERRORS:
-        return None
+    with _quiet():
+        try:
+            return exchange_calendars.get_calendar(name, start=start.isoformat(), end=end.isoformat())
+        except _BUILD_ERRORS:
+            return None
 
 
 def _bounds(name: str) -> tuple[date | None, date | None]:
     """Return the first and last date that the library can evaluate `name` on, where it says so."""
     import exchange_calendars
 
-    try:
-        kind = type(exchange_calendars.get_calendar(name))
-        low, high = kind.bound_min(), kind.bound_max()
-    except _BUILD_ERRORS:
-        return None, None
+    with _quiet():
+        try:
+            kind = type(exchange_calendars.get_calendar(name))
+            low, high = kind.bound_min(), kind.bound_max()
+        except _BUILD_ERRORS:
+            return None, None
     return (low.date() if low is not None else None), (high.date() if high is not None else None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from users what the library does not know yet of a newer pandas: they can do nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _instants(index: pd.Series[Any]) -> Instants:

@@ -64,6 +64,8 @@ class CorporateAction:
             raise RequestError(f"unknown corporate action {self.kind!r}", hint=f"use one of {', '.join(ACTION_KINDS)}")
         for name in ("ex_date", "declared_date", "record_date", "pay_date"):
             object.__setattr__(self, name, _to_date(getattr(self, name), name))
+        if self.ex_date is None:
+            raise RequestError(f"{self.kind} of {self.symbol}: the ex-date is missing")
         for name in ("ratio_new", "ratio_old", "amount"):
             object.__setattr__(self, name, _to_decimal(getattr(self, name), name))
         where = f"{self.kind} of {self.symbol} on {self.ex_date}"
@@ -81,14 +83,16 @@ class CorporateAction:
         cls, symbol: str, ex_date: date | str, new: Decimal | str | float, old: Decimal | str | float = 1, **more: Any
     ) -> Self:
         """Return a split of `new` shares for `old` (2, 1 for a 2:1 split; 1, 10 for a reverse 1:10)."""
-        return cls(symbol, "split", ex_date, ratio_new=new, ratio_old=old, **more)
+        ratio = {"ratio_new": _to_decimal(new, "new"), "ratio_old": _to_decimal(old, "old")}
+        return cls(symbol, "split", _to_date(ex_date, "ex_date"), **ratio, **more)
 
     @classmethod
     def cash_dividend(
         cls, symbol: str, ex_date: date | str, amount: Decimal | str | float, currency: str = "USD", **more: Any
     ) -> Self:
         """Return a dividend of `amount` `currency` a share."""
-        return cls(symbol, "cash_dividend", ex_date, amount=amount, currency=currency, **more)
+        day, paid = _to_date(ex_date, "ex_date"), _to_decimal(amount, "amount")
+        return cls(symbol, "cash_dividend", day, amount=paid, currency=currency, **more)
 
     @property
     def price_factor(self) -> Decimal:
@@ -124,7 +128,7 @@ class CorporateAction:
         return cls(**{k: v for k, v in data.items() if k in known})
 
 
-def _to_date(value: Any, name: str) -> date | None:
+def _to_date(value: Any, name: str) -> Any:
     """Return a date for a date, a datetime or ISO text."""
     if value is None or type(value) is date:
         return value
@@ -136,7 +140,7 @@ def _to_date(value: Any, name: str) -> date | None:
         raise RequestError(f"corporate action: {name}={value!r} is not a date", hint="write 2020-01-31") from None
 
 
-def _to_decimal(value: Any, name: str) -> Decimal | None:
+def _to_decimal(value: Any, name: str) -> Any:
     """Return an exact number; a float is what it prints as, 0.22 and not 0.2200000000000000011."""
     if value is None or isinstance(value, Decimal):
         return value

@@ -24,9 +24,7 @@ def test_the_help_page_lists_every_command(capsys):
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_table_and_the_commands_say_the_same(name):
     real = load(name)
-    first_line = real.help.strip().splitlines()[0]
-    said = COMMANDS[name].help
-    assert first_line.split(":")[0].split(",")[0].split(".")[0][:6] == said[:6], (first_line, said)
+    assert real.help.strip().splitlines()[0] == COMMANDS[name].help
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -91,7 +89,12 @@ def _named(loaded, name):
 @pytest.mark.parametrize(
     ("error", "status", "code", "said"),
     [
-        (BundleNotFoundError("no bundle 'x'", hint="rustybt bundle list", bundle="x"), 2, "bundle-not-found", "no bundle"),
+        (
+            BundleNotFoundError("no bundle 'x'", hint="rustybt bundle list", bundle="x"),
+            2,
+            "bundle-not-found",
+            "no bundle",
+        ),
         (RateLimitedError("wait", retry_after_seconds=3.0), 5, "rate-limited", "wait"),
         (PermissionError(13, "Permission denied", "/data/x"), 1, "os-error", "/data/x: Permission denied"),
         (MemoryError(), 1, "memory", "out of memory"),
@@ -214,6 +217,9 @@ def test_shell_completion_knows_the_commands(shell):
 
 
 def test_shell_completion_knows_subcommands_and_options():
-    for line, cword, expected in (("rustybt bundle ver", "2", "versions"), ("rustybt run --capital", "2", "--capital-base")):
+    for line, cword, expected in (
+        ("rustybt bundle ver", "2", "versions"),
+        ("rustybt run --capital", "2", "--capital-base"),
+    ):
         variables = {"COMP_WORDS": line, "COMP_CWORD": cword, "_RUSTYBT_COMPLETE": "complete_bash"}
         assert expected in run(env={**os.environ, **variables}).stdout

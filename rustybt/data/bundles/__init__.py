@@ -1,0 +1,1 @@
+"""Bundles: exact, versioned, verified bars on disk under one metadata database."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.metadata_store import contents
-from rustybt.data.bundles.metadata_store.database import Database
-from rustybt.data.bundles.records import Alias
 from rustybt.errors import SymbolNotFoundError
-from rustybt.market.assets import Asset, AssetAttributes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rustybt.data.bundles.metadata_store.database import Database
+    from rustybt.data.bundles.records import Alias
+    from rustybt.market.assets import Asset, AssetAttributes
 
 
 def key_of(bundle: str, symbol: str, attributes: AssetAttributes) -> contents.AssetKey:

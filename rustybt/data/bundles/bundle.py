@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -11,12 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rustybt.__about__ import __version__
 from rustybt.data.bundles.assets import AssetFinder
-from rustybt.data.bundles.file_reader import FileReader
-from rustybt.data.bundles.records import CoverageRecord, Description, FileRecord, VersionInfo
 from rustybt.data.bundles.revision import read_blocks
 from rustybt.data.bundles.storage.parquet import column_floats
 from rustybt.errors import CorruptBundleError, RequestError, SymbolNotFoundError
@@ -27,15 +23,20 @@ from rustybt.market.corporate_actions import CorporateAction, in_force
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.pin import Pin
 from rustybt.market.request import parse_range, to_date
-from rustybt.market.trading_calendar import TradingCalendar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     import pandas as pd
+    from numpy.typing import NDArray
 
     from rustybt.data.bundles.difference import BundleDiff
+    from rustybt.data.bundles.file_reader import FileReader
+    from rustybt.data.bundles.records import CoverageRecord, Description, FileRecord, VersionInfo
     from rustybt.data.bundles.store import BundleStore
     from rustybt.market.provenance import Provenance
-    from rustybt.market.quality import QualityReport
+    from rustybt.market.quality_report import QualityReport
+    from rustybt.market.trading_calendar import TradingCalendar
 
 _T = TypeVar("_T")
 
@@ -113,6 +114,11 @@ class Bundle:
         """Where this version's new bars came from."""
         return self.info.provenance
 
+    @property
+    def files(self) -> list[FileRecord]:
+        """The files that make up this version."""
+        return list(self._files)
+
     @cached_property
     def frequencies(self) -> tuple[str, ...]:
         """Frequencies of the stored bars, shortest first."""
@@ -120,7 +126,8 @@ class Bundle:
         return tuple(f.name for f in sorted(Frequency.parse(name) for name in found))
 
     @cached_property
-    def _description(self) -> Description:
+    def description(self) -> Description:
+        """Assets, corporate actions and aliases as this version holds them."""
         return self._store.load_description(self.name, self.version)
 
     @cached_property
@@ -131,7 +138,7 @@ class Bundle:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Every symbol of the version, sorted."""
-        return tuple(sorted(self._description.assets))
+        return tuple(sorted(self.description.assets))
 
     def series(self, frequency: str | Frequency | None = None) -> pl.DataFrame:
         """Return one row a symbol: `symbol`, `rows`, `first`, `last` (us UTC), for one frequency."""
@@ -153,13 +160,20 @@ class Bundle:
             for symbol, first, last in zip(rows["symbol"].to_list(), firsts, lasts, strict=True):
                 known = spans.get(symbol, (first, last))
                 spans[symbol] = (min(known[0], first), max(known[1], last))
-        nothing = (None, None)
+        nothing: tuple[date | None, date | None] = (None, None)
         return AssetFinder(
             {
-                symbol: Asset(record.sid, symbol, self.calendar_name, *spans.get(symbol, nothing), record.attributes)
-                for symbol, record in self._description.assets.items()
+                symbol: Asset(
+                    record.sid,
+                    symbol,
+                    self.calendar_name,
+                    spans.get(symbol, nothing)[0],
+                    spans.get(symbol, nothing)[1],
+                    record.attributes,
+                )
+                for symbol, record in self.description.assets.items()
             },
-            self._description.aliases,
+            self.description.aliases,
             self.reference,
         )
 
@@ -251,12 +265,33 @@ class Bundle:
         chosen, wanted, first, last = self._request(symbols, start, end, frequency)
 
         def load() -> pl.DataFrame:
-            parts = [self._reader.bars(record, wanted, first, last) for record in self._held(chosen, wanted, first, last)]
+            parts = [
+                self._reader.bars(record, wanted, first, last) for record in self._held(chosen, wanted, first, last)
+            ]
             if len(parts) == 1:
                 return parts[0]
             return concat_bars(parts) if parts else empty_bars()
 
         return self._retrying(load)
+
+    def batches(self, frequency: str | Frequency | None = None) -> Iterator[pl.DataFrame]:
+        """Yield all bars of one frequency as contract frames of bounded size; whole (symbol, month) blocks in each.
+
+        Daily and longer bars come by rising ranges of symbols, intraday bars by month or year and then by symbol.
+        """
+        chosen = self._frequency(frequency)
+        groups: dict[str, list[FileRecord]] = {}
+        for record in self._held(chosen, None, None, None):
+            groups.setdefault(record.partition if chosen.is_intraday else "", []).append(record)
+        for _, records in sorted(groups.items()):
+            begin = ""
+            for edge in sorted({record.last_symbol for record in records}):
+                held = [r for r in records if begin <= r.last_symbol and r.first_symbol <= edge]
+                wanted = pl.col("symbol").is_between(pl.lit(begin), pl.lit(edge))
+                rows = concat_bars(self._reader.bars(record).filter(wanted) for record in held)
+                begin = edge + "\x00"
+                if rows.height:
+                    yield rows
 
     def scan(self, frequency: str | Frequency | None = None) -> pl.LazyFrame:
         """Return all bars of one frequency as a lazy contract frame; the files are checked before this returns."""
@@ -278,7 +313,9 @@ class Bundle:
 
         def load() -> BarArrays:
             held = self._held(chosen, wanted, first, last)
-            return _to_arrays([self._reader.stored_bars(record, wanted, first, last, fields) for record in held], fields)
+            return _to_arrays(
+                [self._reader.stored_bars(record, wanted, first, last, fields) for record in held], fields
+            )
 
         return self._retrying(load)
 
@@ -289,7 +326,7 @@ class Bundle:
         wanted = None
         if symbols is not None:
             wanted = sorted({symbols} if isinstance(symbols, str) else set(symbols))
-            known = self._description.assets
+            known = self.description.assets
             missing = [symbol for symbol in wanted if symbol not in known]
             if missing:
                 similar = difflib.get_close_matches(missing[0], list(known), n=3, cutoff=0.5)
@@ -353,12 +390,12 @@ class Bundle:
             Unix seconds: leave out what was first seen later.
         """
         wanted = None if symbols is None else ({symbols} if isinstance(symbols, str) else set(symbols))
-        return in_force([a for a in self._description.actions if wanted is None or a.symbol in wanted], known_at)
+        return in_force([a for a in self.description.actions if wanted is None or a.symbol in wanted], known_at)
 
     def price_basis(self, symbol: str, frequency: str | Frequency | None = None) -> str:
         """Return how the vendor delivered a symbol's prices: raw, split_adjusted, split_dividend_adjusted or unknown."""
         asset = self.asset(symbol)
-        return self._description.assets[asset.symbol].price_basis.get(self._frequency(frequency).name, "unknown")
+        return self.description.assets[asset.symbol].price_basis.get(self._frequency(frequency).name, "unknown")
 
     def quality(self) -> QualityReport | None:
         """Return the quality report of this version's ingest, None when it was committed without one."""

@@ -7,13 +7,13 @@ COMMIT; readers see the version when COMMIT returns. A crash at any step leaves 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import polars as pl
+
 from rustybt.data.bundles import manifest as manifests
 from rustybt.data.bundles.content_hash import content_hash
 from rustybt.data.bundles.coverage import PRESENT
@@ -37,13 +37,15 @@ from rustybt.errors import BundleNameError, ConflictError, RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import check_bars, empty_bars
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
-from rustybt.market.frequency import Frequency
-from rustybt.market.provenance import Provenance
-from rustybt.market.quality import QualityReport
 from rustybt.market.request import check_symbol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from rustybt.data.bundles.store import BundleStore
+    from rustybt.market.frequency import Frequency
+    from rustybt.market.provenance import Provenance
+    from rustybt.market.quality_report import QualityReport
 
 _DEFAULT_CALENDAR = "XNYS"
 
@@ -92,7 +94,8 @@ class _Delivered:
 
     def note(self, bars: pl.DataFrame) -> None:
         spans = bars.group_by("symbol").agg(
-            pl.col("timestamp").to_physical().min().alias("first"), pl.col("timestamp").to_physical().max().alias("last")
+            pl.col("timestamp").to_physical().min().alias("first"),
+            pl.col("timestamp").to_physical().max().alias("last"),
         )
         for symbol, first, last in spans.rows():
             known = self.spans.get(symbol, (first, last))
@@ -132,7 +135,11 @@ class Commit:
                 return done
             self._check_request(head)
             revision = Revision(
-                head.name, self._request.frequency, self._store.storage, FileReader(self._store.storage, head.name), head.files
+                head.name,
+                self._request.frequency,
+                self._store.storage,
+                FileReader(self._store.storage, head.name),
+                head.files,
             )
             try:
                 draft = self._prepare(head, revision)
@@ -278,7 +285,8 @@ class Commit:
         given = request.assets() if callable(request.assets) else request.assets
         known = dict(head.description.assets)
         attributes = {
-            symbol: self._attributes(head, symbol, given.get(symbol)) for symbol in sorted(delivered.spans.keys() | (given.keys() & known.keys()))
+            symbol: self._attributes(head, symbol, given.get(symbol))
+            for symbol in sorted(delivered.spans.keys() | (given.keys() & known.keys()))
         }
         fresh = {symbol: value for symbol, value in attributes.items() if symbol not in known}
         sids = self._store.asset_db.ensure_sids(head.name, fresh)

@@ -17,9 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterator
 from decimal import Context
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -27,6 +26,9 @@ from numpy.typing import NDArray
 
 from rustybt.market.bars import VALUE_COLUMNS, series_starts
 from rustybt.market.decimals import MAX_SCALE, smallest_scale, to_integers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: One row a block: `month` counts from January 1970, `first` and `last` are the timestamps of its outer bars (us UTC).
 BLOCK_SCHEMA = pl.Schema(
@@ -226,4 +228,3 @@ def _by_series(blocks: pl.DataFrame) -> Iterator[tuple[tuple[str, str], list[int
     heads = blocks.select("frequency", "symbol")[starts].rows()
     for head, start, end in zip(heads, starts, [*starts[1:], blocks.height], strict=True):
         yield (head[0], head[1]), months[start:end], digests[start:end]
-

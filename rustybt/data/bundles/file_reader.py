@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.bundles.records import FileRecord
-from rustybt.data.bundles.storage import Storage
 from rustybt.data.bundles.storage.parquet import decode_table, scan_bars, scan_bars_at, widen
 from rustybt.errors import CorruptBundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rustybt.data.bundles.records import FileRecord
+    from rustybt.data.bundles.storage import Storage
 
 #: Files of this process whose bytes were checked, with the identity that they had then.
 _verified: dict[tuple[str, str], tuple[int, ...]] = {}

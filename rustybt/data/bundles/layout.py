@@ -7,14 +7,18 @@ contiguous range of symbols. Every file is sorted by (symbol, timestamp) and sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from rustybt.data.bundles.records import FileRecord
 from rustybt.market.bars import series_starts
-from rustybt.market.frequency import Frequency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rustybt.data.bundles.records import FileRecord
+    from rustybt.market.frequency import Frequency
 
 MAX_TAIL_SESSIONS = 20
 MAX_FILE_BYTES = 64 * 2**20
@@ -29,7 +33,9 @@ def folder_of(bundle: str, frequency: Frequency) -> str:
     return f"{bundle}/{named.get(frequency.name, f'bars_{frequency.name}')}"
 
 
-def partitions_of(bars: pl.DataFrame, frequency: Frequency, base_last: int | None) -> Iterator[tuple[str, pl.DataFrame]]:
+def partitions_of(
+    bars: pl.DataFrame, frequency: Frequency, base_last: int | None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Split bars by partition.
 
     Parameters
@@ -84,7 +90,9 @@ def _chopped(bars: pl.DataFrame, max_rows: int) -> Iterator[pl.DataFrame]:
         yield bars.slice(at, max_rows)
 
 
-def assign_symbols(files: Sequence[FileRecord], symbols: Sequence[str]) -> list[tuple[tuple[FileRecord, ...], list[str]]]:
+def assign_symbols(
+    files: Sequence[FileRecord], symbols: Sequence[str]
+) -> list[tuple[tuple[FileRecord, ...], list[str]]]:
     """Return which present files each group of new symbols has to be merged with, none for a new file.
 
     A symbol belongs to the files whose range of symbols holds it; between two files it joins the one before, unless that is

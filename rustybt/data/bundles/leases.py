@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SEPARATOR = "~"
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rustybt.data.bundles.records import Alias, AssetRecord, CoverageRecord, FileRecord, VersionInfo
 from rustybt.errors import CorruptBundleError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
-from rustybt.market.quality import QualityReport
+from rustybt.market.quality_report import QualityReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT = 1
 FOLDER = "manifests"
@@ -158,9 +160,7 @@ def _pack_coverage(records: tuple[CoverageRecord, ...]) -> list[dict[str, Any]]:
 
 def _unpack_coverage(packed: list[dict[str, Any]]) -> list[CoverageRecord]:
     return [
-        CoverageRecord(
-            group["frequency"], symbol, group["start"], group["end"], group["reason"], group["fetched_at"]
-        )
+        CoverageRecord(group["frequency"], symbol, group["start"], group["end"], group["reason"], group["fetched_at"])
         for group in packed
         for symbol in group["symbols"]
     ]

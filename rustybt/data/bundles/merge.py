@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rustybt.data.bundles.content_hash import months_of
 from rustybt.market.bars import BAR_COLUMNS, VALUE_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 #: A (symbol, month) that a merge touched, so that its block has to be hashed again.
 TOUCHED_SCHEMA = pl.Schema({"symbol": pl.String, "month": pl.Int32})

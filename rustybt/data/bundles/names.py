@@ -48,7 +48,7 @@ def _why_unsafe(name: str) -> str | None:
         return f"starts with {name[0]!r}"
     if name[-1] in ". ":
         return f"ends with {name[-1]!r}"
-    if name.split(".")[0].strip().casefold() in _DEVICES:
+    if name.split(".", maxsplit=1)[0].strip().casefold() in _DEVICES:
         return "is a device name on Windows"
     return None
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.coverage import merge_coverage
-from rustybt.data.bundles.manifest import Manifest
 from rustybt.data.bundles.metadata_store import contents, versions
-from rustybt.data.bundles.records import CoverageRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from rustybt.data.bundles.manifest import Manifest
+    from rustybt.data.bundles.records import CoverageRecord
 
 _US_PER_DAY, _SECONDS_PER_DAY = 86_400_000_000, 86_400
 
@@ -32,7 +36,11 @@ def insert_manifest(connection: Connection, draft: Manifest, now: int, collected
 
 def _catalog_row(connection: Connection, draft: Manifest) -> dict[str, object]:
     info, quality = draft.info, draft.info.quality
-    spans = [(r.first_bar, r.last_bar) for r in versions.load_files(connection, info.bundle_name, info.version) if r.kind == "bars"]
+    spans = [
+        (r.first_bar, r.last_bar)
+        for r in versions.load_files(connection, info.bundle_name, info.version)
+        if r.kind == "bars"
+    ]
     values: dict[str, object] = {
         "calendar_name": draft.calendar_name,
         "head_version": info.version,
@@ -69,7 +77,5 @@ def save_coverage(connection: Connection, name: str, added: Sequence[CoverageRec
     for record in contents.load_coverage(connection, name):
         if record.frequency == frequency and record.symbol in known:
             known[record.symbol].append(record)
-    merged = [
-        record for new in added for record in merge_coverage(known[new.symbol], [new])
-    ]
+    merged = [record for new in added for record in merge_coverage(known[new.symbol], [new])]
     contents.replace_coverage(connection, name, frequency, list(known), merged)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rustybt.market.assets import AssetAttributes
-from rustybt.market.corporate_actions import CorporateAction
-from rustybt.market.provenance import Provenance
-from rustybt.market.quality import QualityReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rustybt.market.corporate_actions import CorporateAction
+    from rustybt.market.provenance import Provenance
+    from rustybt.market.quality_report import QualityReport
 
 
 @dataclass(frozen=True, slots=True)

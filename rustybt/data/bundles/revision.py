@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from rustybt.data.bundles.content_hash import BLOCK_SCHEMA, hash_blocks, merge_blocks, months_of
-from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.layout import (
     BASE,
     MAX_FILE_ROWS,
@@ -25,10 +24,15 @@ from rustybt.data.bundles.layout import (
 )
 from rustybt.data.bundles.merge import Merged, Scope, join_touched, merge_bars
 from rustybt.data.bundles.records import FileRecord
-from rustybt.data.bundles.storage import Storage
 from rustybt.data.bundles.storage.parquet import encode_bars, encode_table
 from rustybt.market.bars import concat_bars, empty_bars
-from rustybt.market.frequency import Frequency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rustybt.data.bundles.file_reader import FileReader
+    from rustybt.data.bundles.storage import Storage
+    from rustybt.market.frequency import Frequency
 
 #: So many difference files of block digests before they are joined to one.
 _MAX_BLOCK_FILES = 8
@@ -219,9 +223,7 @@ class Revision:
             keyed = rows.with_columns(months)
             if first > low or last < high:
                 keyed = keyed.filter(pl.col("month").is_between(first, last))
-            parts.append(
-                keyed.join(touched, on=["symbol", "month"], how="semi", maintain_order="left").drop("month")
-            )
+            parts.append(keyed.join(touched, on=["symbol", "month"], how="semi", maintain_order="left").drop("month"))
         return concat_bars(parts)
 
     def _write_blocks(self, merged: pl.DataFrame, difference: pl.DataFrame) -> None:

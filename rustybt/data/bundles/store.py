@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -21,22 +19,35 @@ from rustybt.data.bundles.leases import LeaseRegistry
 from rustybt.data.bundles.metadata_store import contents, versions
 from rustybt.data.bundles.metadata_store.database import INTERNAL_FOLDER, Database
 from rustybt.data.bundles.names import BundleReference, check_bundle_name, check_tag
-from rustybt.data.bundles.records import Alias, BundleInfo, CommitResult, CoverageRecord, Description, VersionInfo
 from rustybt.data.bundles.storage import LocalStorage
 from rustybt.data.bundles.tag_files import delete_tag_files, write_tag_file
 from rustybt.errors import BundleNotFoundError, RequestError, VersionNotFoundError
-from rustybt.market.assets import AssetAttributes
-from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.frequency import Frequency
-from rustybt.market.pin import Pin
-from rustybt.market.provenance import Provenance
-from rustybt.market.quality import QualityReport
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
     from rustybt.data.bundles.collection import GcReport
     from rustybt.data.bundles.difference import BundleDiff
+    from rustybt.data.bundles.records import (
+        Alias,
+        BundleInfo,
+        CommitResult,
+        CoverageRecord,
+        Description,
+        FileRecord,
+        VersionInfo,
+    )
     from rustybt.data.bundles.recovery import RecoverReport
     from rustybt.data.bundles.verification import VerifyReport
+    from rustybt.market.assets import AssetAttributes
+    from rustybt.market.corporate_actions import CorporateAction
+    from rustybt.market.pin import Pin
+    from rustybt.market.provenance import Provenance
+    from rustybt.market.quality_report import QualityReport
 
 
 def _no_step(_: str) -> None:
@@ -190,7 +201,7 @@ class BundleStore:
             self.leases.release(lease)
             raise
 
-        def reload() -> list[versions.FileRecord]:
+        def reload() -> list[FileRecord]:
             with self.database.read(snapshot=True) as connection:
                 present = versions.load_version(connection, name, number)
                 if present is None or present.collected:
@@ -199,9 +210,7 @@ class BundleStore:
 
         return Bundle(self, info, calendar_name, files, FileReader(self.storage, name), reload, lease)
 
-    def _resolve(
-        self, connection: versions.Connection, parsed: BundleReference, name: str, latest: int
-    ) -> int:
+    def _resolve(self, connection: Connection, parsed: BundleReference, name: str, latest: int) -> int:
         if parsed.tag:
             version = versions.tags_of(connection, name).get(parsed.tag)
             if version is None:
@@ -211,7 +220,9 @@ class BundleStore:
             found = versions.versions_by_hash(connection, name, parsed.hash_prefix)
             if len({content_hash for _, content_hash in found}) > 1:
                 raise RequestError(
-                    f"{parsed} names {len(found)} versions", hint="write more digits of the content hash", reference=str(parsed)
+                    f"{parsed} names {len(found)} versions",
+                    hint="write more digits of the content hash",
+                    reference=str(parsed),
                 )
             if not found:
                 raise self._version_not_found(parsed, name)
@@ -359,7 +370,7 @@ class BundleStore:
     # -- failures and end --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self, parsed: BundleReference) -> Iterator[tuple[versions.Connection, str]]:
+    def _reading(self, parsed: BundleReference) -> Iterator[tuple[Connection, str]]:
         """Yield a snapshot of the database together with the bundle's name as it was created."""
         self._require_database(parsed)
         with self.database.read(snapshot=True) as connection:
@@ -380,7 +391,8 @@ class BundleStore:
             known = [info.name for info in self.list_bundles()]
         similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         return BundleNotFoundError(
-            f"there is no bundle {name!r} in {self.home}" + (f"; did you mean {', '.join(similar)}?" if similar else ""),
+            f"there is no bundle {name!r} in {self.home}"
+            + (f"; did you mean {', '.join(similar)}?" if similar else ""),
             hint=f"rustybt ingest csv --path FILE --bundle {name} makes it; rustybt bundle list shows what is there",
             bundle=name,
             home=str(self.home),
@@ -391,7 +403,10 @@ class BundleStore:
     ) -> VersionNotFoundError:
         why = "was collected: its files are gone" if collected else "does not exist"
         return VersionNotFoundError(
-            f"version {parsed} {why}", hint=f"rustybt bundle versions {name} lists them", bundle=name, reference=str(parsed)
+            f"version {parsed} {why}",
+            hint=f"rustybt bundle versions {name} lists them",
+            bundle=name,
+            reference=str(parsed),
         )
 
     def close(self) -> None:
@@ -404,3 +419,18 @@ class BundleStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+
+def bundle(reference: str, *, home: str | os.PathLike[str] | None = None) -> Bundle:
+    """Open a bundle of the configured home: ``us``, ``us@3``, ``us@latest``, ``us@TAG`` or ``us@sha256:3f9c``.
+
+    Parameters
+    ----------
+    home
+        Another home than the configured one.
+
+    Raises
+    ------
+    BundleNotFoundError, VersionNotFoundError
+        There is no such bundle or version.
+    """
+    return BundleStore(home).open(reference)

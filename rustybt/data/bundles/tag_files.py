@@ -6,8 +6,10 @@ import json
 import uuid
 from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from rustybt.data.bundles.storage import Storage
+if TYPE_CHECKING:
+    from rustybt.data.bundles.storage import Storage
 
 FOLDER = "tags"
 

@@ -21,6 +21,7 @@ from rustybt.market.frequency import Frequency
 from rustybt.market.request import BarRequest, parse_range
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
     from rustybt.data.bundles.store import BundleStore
@@ -239,8 +240,8 @@ class DataSource(ABC):
         return ingest.into(bundle_name, store, calendar=calendar, replace=replace, op_id=op_id)
 
 
-def _bound(micros: int | None) -> Any:
-    """Return an instant that `fetch` reads back as the same bound."""
-    import numpy as np
+def _bound(micros: int | None) -> pd.Timestamp | None:
+    """Return a bound of a parsed request as the timestamp that `fetch` reads back as the same instant."""
+    import pandas as pd
 
-    return None if micros is None else np.datetime64(micros, "us")
+    return None if micros is None else pd.Timestamp(micros, unit="us", tz="UTC")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 
 import polars as pl
 
@@ -18,8 +16,6 @@ from rustybt.market.corporate_actions import CorporateAction
 QUARANTINE_SCHEMA = pl.Schema(
     {"symbol": pl.String, "timestamp": pl.String, "reason": pl.String, "location": pl.String, "text": pl.String}
 )
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class DataQualityWarning(UserWarning):
@@ -63,10 +59,10 @@ class Delivery:
     bars: pl.DataFrame = field(default_factory=empty_bars)
     quarantined: pl.DataFrame = field(default_factory=empty_quarantine)
     missing_volume: pl.Series | None = None
-    assets: Mapping[str, AssetAttributes] = field(default=_NOTHING)
+    assets: Mapping[str, AssetAttributes] = field(default_factory=dict)
     actions: tuple[CorporateAction, ...] = ()
     price_basis: str = "raw"
     number_rule: str = "text"
-    failures: Mapping[str, SourceError] = field(default=_NOTHING)
-    files: Mapping[str, str] = field(default=_NOTHING)
+    failures: Mapping[str, SourceError] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from rustybt.errors import SourceError
 from rustybt.market.provenance import FrozenRecord
-from rustybt.market.quality import QualityReport
+from rustybt.market.quality_report import QualityReport
 
 #: Quarantined rows kept as examples; the counts beside them are always exact.
 MAX_EXAMPLES = 100

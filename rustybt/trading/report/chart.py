@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import MissingDependencyError
-from rustybt.trading.report.curve import Curve
 from rustybt.trading.report.ticks import short_amount
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from rustybt.trading.report.curve import Curve
 
 INK, GRID = "#1f2933", "#d9dee4"
 COLOURS = ("#1261a0", "#8a94a0", "#c2571a", "#3f7d3a")
@@ -17,7 +20,12 @@ LOSS = "#b3372f"
 
 
 def write_chart(
-    curves: Sequence[Curve], path: str | os.PathLike[str], *, title: str = "Equity", currency: str = "USD", note: str = ""
+    curves: Sequence[Curve],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Equity",
+    currency: str = "USD",
+    note: str = "",
 ) -> Path:
     """Draw equity above and drawdown below, and write a PNG to `path`.
 
@@ -66,7 +74,12 @@ def _draw_equity(axes: Any, curves: Sequence[Curve], currency: str) -> None:
         label = f"{curve.name}  {curve.total_return:+,.1%}"
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(
-            curve.sessions, curve.values, color=colour, linewidth=1.7 if number == 0 else 1.1, label=label, zorder=9 - number
+            curve.sessions,
+            curve.values,
+            color=colour,
+            linewidth=1.7 if number == 0 else 1.1,
+            label=label,
+            zorder=9 - number,
         )
     axes.axhline(curves[0].starting_value, color=GRID, linewidth=1, zorder=0)
     axes.set_ylabel(f"portfolio value ({currency})", color=INK)

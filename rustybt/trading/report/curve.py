@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
 Floats = NDArray[np.float64]
@@ -95,7 +96,8 @@ def curve_of(result: Any, name: str = "strategy") -> Curve:
     if len(perf) == 0:
         raise RequestError(f"the result {name!r} holds no session, so there is nothing to draw")
     # The index is the close; a venue that never closes ends its day at the next midnight.
-    stamps = perf.index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
+    closes: Any = perf.index
+    stamps = closes.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
     sessions = (stamps - np.timedelta64(1, "us")).astype("datetime64[D]")
     values = perf["portfolio_value"].to_numpy(dtype=np.float64)
     return Curve(name, sessions, values, float(perf["starting_cash"].iloc[0]))

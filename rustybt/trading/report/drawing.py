@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.trading.report.curve import Curve, Floats
 from rustybt.trading.report.ticks import date_ticks, short_amount, value_ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rustybt.trading.report.curve import Curve, Floats
 
 WIDTH, LEFT, RIGHT = 1000, 74, 14
 EQUITY_TOP, EQUITY_HEIGHT = 12, 330

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.trading.report.curve import Curve
 from rustybt.trading.report.drawing import draw, legend
 from rustybt.trading.report.style import STYLE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from rustybt.trading.report.curve import Curve
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -82,7 +86,7 @@ def render(curves: Sequence[Curve], context: ReportContext) -> str:
         _section("Data: provenance", _pairs(context.provenance)),
         _section("Data: quality", _pairs(context.quality)),
         f"<p>Prove it again: <code>{escape(context.replay_command)}</code></p>" if context.replay_command else "",
-        f'<footer>RustyBT · written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</footer>',
+        f"<footer>RustyBT · written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</footer>",
     ]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -166,19 +170,21 @@ def _pairs(values: Mapping[str, Any] | None) -> str:
 
 def _shown(value: Any) -> str:
     """Return one value as text a person reads; long lists are cut with their count."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.2f}"
-    if isinstance(value, int):
-        return f"{value:,}"
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    if isinstance(value, (int, float)):
+        return _number(value)
     if isinstance(value, Mapping):
         return _joined(f"{key}: {_shown(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple, set, frozenset)):
         return _joined(_shown(item) for item in value)
     return str(value)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.2f}"
 
 
 def _joined(parts: Iterable[str], most: int = 12) -> str:

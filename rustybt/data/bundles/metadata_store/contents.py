@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, or_, select, update
 
@@ -19,6 +18,9 @@ from rustybt.data.bundles.metadata_schema import (
 from rustybt.data.bundles.records import Alias, AssetRecord, CoverageRecord, Description
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 AssetKey = tuple[str, str, str]
 
@@ -63,9 +65,7 @@ def _live(table: Table, name: str, version: int) -> Any:
 def load_description(connection: Connection, name: str, version: int) -> Description:
     """Return the assets, actions and aliases of one version."""
     asset_rows = connection.execute(
-        select(
-            bundle_assets.c.symbol, bundle_assets.c.sid, bundle_assets.c.attributes, bundle_assets.c.price_basis
-        )
+        select(bundle_assets.c.symbol, bundle_assets.c.sid, bundle_assets.c.attributes, bundle_assets.c.price_basis)
         .where(_live(bundle_assets, name, version))
         .order_by(bundle_assets.c.symbol)
     )
@@ -76,7 +76,9 @@ def load_description(connection: Connection, name: str, version: int) -> Descrip
         for row in asset_rows
     }
     action_rows = connection.execute(
-        select(corporate_actions.c.event).where(_live(corporate_actions, name, version)).order_by(corporate_actions.c.id)
+        select(corporate_actions.c.event)
+        .where(_live(corporate_actions, name, version))
+        .order_by(corporate_actions.c.id)
     )
     alias_rows = connection.execute(
         select(
@@ -178,9 +180,7 @@ def load_coverage(connection: Connection, name: str) -> list[CoverageRecord]:
         .where(coverage.c.bundle_name == name)
         .order_by(coverage.c.frequency, coverage.c.symbol, coverage.c.start)
     )
-    return [
-        CoverageRecord(row.frequency, row.symbol, row.start, row.end, row.reason, row.fetched_at) for row in rows
-    ]
+    return [CoverageRecord(row.frequency, row.symbol, row.start, row.end, row.reason, row.fetched_at) for row in rows]
 
 
 def replace_coverage(

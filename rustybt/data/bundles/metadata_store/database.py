@@ -8,10 +8,9 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
@@ -21,6 +20,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 from rustybt.data.bundles.metadata_store.migrations import MIGRATIONS, Migration, check_not_newer, migrate
 from rustybt.data.bundles.storage.local import refuse_network_home, sync_directory, translated
 from rustybt.errors import ConflictError, CorruptBundleError, RustybtError, SchemaVersionError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 INTERNAL_FOLDER = ".rustybt"
 _BUSY_TIMEOUT_MS = 10_000
@@ -145,7 +147,12 @@ class Database:
             return connection
 
         engine = create_engine(
-            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=16, max_overflow=64, isolation_level="AUTOCOMMIT"
+            "sqlite://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=16,
+            max_overflow=64,
+            isolation_level="AUTOCOMMIT",
         )
         with self._translated("open"), engine.connect() as connection:
             found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
@@ -182,8 +189,13 @@ class Database:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, allow_new: bool = False) -> Iterator[Connection]:
         """Yield a connection inside one IMMEDIATE transaction under the writer's lock; COMMIT is durable on return.
+
+        Parameters
+        ----------
+        allow_new
+            Make a new database even where bundles without one are here: recovery fills it.
 
         Raises
         ------
@@ -193,7 +205,7 @@ class Database:
             The home cannot be written, or the disk is full; nothing was changed.
         """
         with self.locked():
-            is_new = not self.exists()
+            is_new = not (self.path.exists() if allow_new else self.exists())
             engine = self._writing_engine()
             try:
                 with self._translated("write"), engine.connect() as connection:
@@ -265,6 +277,37 @@ class Database:
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+    # -- recovery ----------------------------------------------------------------------------------------------------
+
+    def sound_bundles(self) -> set[str]:
+        """Return the names of all bundles after SQLite has checked the whole database.
+
+        Raises
+        ------
+        CorruptBundleError
+            The database is damaged.
+        """
+        from rustybt.data.bundles.metadata_store.versions import bundle_names
+
+        with self.read() as connection:
+            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if verdict != "ok":
+                raise self._explain("check", verdict)
+            return bundle_names(connection)
+
+    def put_aside(self, now: int) -> Path:
+        """Rename a damaged database, with its log, so that a new one can take its place; return where it is now."""
+        with self.locked():
+            self.close()
+            aside = self.path.with_name(f"{self.path.name}.damaged-{now:d}")
+            with translated("rename", self.path):
+                self.path.rename(aside)
+                for ending in ("-wal", "-shm"):
+                    log = self.path.with_name(self.path.name + ending)
+                    if log.exists():
+                        log.rename(aside.with_name(aside.name + ending))
+        return aside
 
     # -- failures and end --------------------------------------------------------------------------------------------
 

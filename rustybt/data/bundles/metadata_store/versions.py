@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
@@ -18,7 +17,10 @@ from rustybt.data.bundles.metadata_schema import (
 )
 from rustybt.data.bundles.records import BundleInfo, FileRecord, VersionInfo
 from rustybt.market.provenance import Provenance
-from rustybt.market.quality import QualityReport
+from rustybt.market.quality_report import QualityReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _HEAD = select(bundle_metadata.c.bundle_name, bundle_metadata.c.head_version, bundle_metadata.c.calendar_name).where(
     bundle_metadata.c.folded_name == bindparam("folded")
@@ -54,6 +56,11 @@ def load_head(connection: Connection, name: str) -> tuple[str, int, str] | None:
     """Return (name as created, latest version, calendar) of a bundle; names are unique by casefold."""
     row = connection.execute(_HEAD, {"folded": name.casefold()}).one_or_none()
     return None if row is None else (row[0], row[1], row[2])
+
+
+def bundle_names(connection: Connection) -> set[str]:
+    """Return the name of every bundle, hidden ones included."""
+    return set(connection.execute(select(bundle_metadata.c.bundle_name)).scalars())
 
 
 def load_version(connection: Connection, name: str, version: int) -> VersionInfo | None:
@@ -183,15 +190,11 @@ def list_bundles(connection: Connection) -> list[BundleInfo]:
 
     symbols = (
         select(func.count())
-        .where(
-            bundle_assets.c.bundle_name == bundle_metadata.c.bundle_name, bundle_assets.c.removed_version.is_(None)
-        )
+        .where(bundle_assets.c.bundle_name == bundle_metadata.c.bundle_name, bundle_assets.c.removed_version.is_(None))
         .scalar_subquery()
     )
     rows = connection.execute(
-        select(
-            bundle_metadata, latest.c.content_hash, latest.c.size_bytes, frequencies.label("f"), symbols.label("s")
-        )
+        select(bundle_metadata, latest.c.content_hash, latest.c.size_bytes, frequencies.label("f"), symbols.label("s"))
         .join(
             latest,
             (latest.c.bundle_name == bundle_metadata.c.bundle_name)
@@ -230,9 +233,7 @@ def _day(seconds: int) -> Any:
 
 def tags_of(connection: Connection, name: str) -> dict[str, int]:
     """Return each tag of a bundle and the version that it names."""
-    rows = connection.execute(
-        select(bundle_tags.c.tag, bundle_tags.c.version).where(bundle_tags.c.bundle_name == name)
-    )
+    rows = connection.execute(select(bundle_tags.c.tag, bundle_tags.c.version).where(bundle_tags.c.bundle_name == name))
     return {row[0]: row[1] for row in rows}
 
 
@@ -244,9 +245,7 @@ def save_tag(connection: Connection, name: str, tag: str, version: int, now: int
 
 def remove_tag(connection: Connection, name: str, tag: str) -> bool:
     """Remove a tag; return whether it was there."""
-    found = connection.execute(
-        delete(bundle_tags).where(bundle_tags.c.bundle_name == name, bundle_tags.c.tag == tag)
-    )
+    found = connection.execute(delete(bundle_tags).where(bundle_tags.c.bundle_name == name, bundle_tags.c.tag == tag))
     return found.rowcount > 0
 
 

@@ -6,12 +6,15 @@ import errno
 import os
 import sys
 import uuid
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from rustybt.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEMPORARY_PREFIX = ".tmp-"
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"}
@@ -134,7 +137,9 @@ class LocalStorage:
         with translated("write", path):
             self._make_folder(path.parent)
             try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+                descriptor = os.open(
+                    temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644
+                )
                 try:
                     view = memoryview(data)
                     while view:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rustybt.market.bars import BAR_SCHEMA, DECIMAL, VALUE_COLUMNS
 from rustybt.market.decimals import integers_to_floats, smallest_scale, to_integers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 ROW_GROUP_ROWS = 125_000
 _INT64_DIGITS = 18
@@ -63,9 +67,7 @@ def scan_bars_at(
     return restrict(pl.scan_parquet(path), symbols, start, end)
 
 
-def restrict(
-    bars: pl.LazyFrame, symbols: Sequence[str] | None, start: int | None, end: int | None
-) -> pl.LazyFrame:
+def restrict(bars: pl.LazyFrame, symbols: Sequence[str] | None, start: int | None, end: int | None) -> pl.LazyFrame:
     """Restrict bars to `symbols` and to [start, end], microseconds UTC, both included; None restricts nothing."""
     if symbols is not None:
         if len(symbols) == 1:
@@ -106,4 +108,3 @@ def encode_table(frame: pl.DataFrame) -> bytes:
 def decode_table(data: bytes) -> pl.DataFrame:
     """Return the frame written by `encode_table`."""
     return pl.read_parquet(io.BytesIO(data))
-

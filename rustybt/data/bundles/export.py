@@ -1,0 +1,245 @@
+"""A version out of the home and back in: plain files that other tools read, with all digits.
+
+A folder holds `bundle.json` (calendar, assets, corporate actions, provenance, content hash) and one folder of parts per
+frequency; DuckDB is one database file with a table per frequency. Importing it gives the same content hash.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from rustybt.__about__ import __version__
+from rustybt.data.bundles.records import Alias, AssetRecord, CommitResult
+from rustybt.data.bundles.storage.local import translated
+from rustybt.data.bundles.storage.parquet import decode_bars, encode_bars
+from rustybt.errors import BadResponseError, MissingDependencyError, RequestError, SourceUnavailableError
+from rustybt.market.bars import BAR_COLUMNS, TIMESTAMP, VALUE_COLUMNS, sort_bars
+from rustybt.market.corporate_actions import CorporateAction
+from rustybt.market.decimals import parse_decimals, smallest_scale
+from rustybt.market.frequency import Frequency
+from rustybt.market.provenance import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rustybt.data.bundles.bundle import Bundle
+    from rustybt.data.bundles.store import BundleStore
+
+DESCRIPTION_FILE = "bundle.json"
+_FORMAT = 1
+
+
+def export_bundle(bundle: Bundle, to: str, path: str | Path) -> list[str]:
+    """Write a version to `path` and return the files written.
+
+    Parameters
+    ----------
+    to
+        ``csv``, ``parquet``, ``arrow`` (a folder) or ``duckdb`` (a file).
+    path
+        Must not exist yet, or be an empty folder.
+
+    Raises
+    ------
+    RequestError
+        Unknown format, or there is something at `path`.
+    MissingDependencyError
+        DuckDB is not installed.
+    """
+    target = Path(path).expanduser()
+    if to not in (*_ENCODERS, "duckdb"):
+        raise RequestError(f"cannot export to {to!r}", hint=f"--to {', '.join((*_ENCODERS, 'duckdb'))}")
+    if target.exists() and (not target.is_dir() or any(target.iterdir()) or to == "duckdb"):
+        raise RequestError(f"{target} exists already", hint="name another output, or remove it first")
+    if to == "duckdb":
+        return _export_duckdb(bundle, target)
+    written: list[str] = []
+    ending, encode = f".{to}", _ENCODERS[to]
+    with translated("write", target):
+        for frequency in bundle.frequencies:
+            folder = target / f"bars_{frequency}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for number, rows in enumerate(bundle.batches(frequency)):
+                part = folder / f"part-{number:04d}{ending}"
+                part.write_bytes(encode(rows, frequency))
+                written.append(str(part))
+        described = target / DESCRIPTION_FILE
+        target.mkdir(parents=True, exist_ok=True)
+        described.write_text(json.dumps({**_describe(bundle), "data_format": to}, indent=1, ensure_ascii=False))
+        written.append(str(described))
+    return written
+
+
+def _describe(bundle: Bundle) -> dict[str, Any]:
+    held = bundle.description
+    return {
+        "format": _FORMAT,
+        "bundle": bundle.name,
+        "version": bundle.version,
+        "content_hash": bundle.content_hash,
+        "calendar_name": bundle.calendar_name,
+        "frequencies": list(bundle.frequencies),
+        "assets": [record.to_json() for record in held.assets.values()],
+        "actions": [action.to_json() for action in held.actions],
+        "aliases": [alias.to_json() for alias in held.aliases],
+        "provenance": bundle.provenance.to_json(),
+    }
+
+
+def _narrowed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return bars without the trailing zeros that the wide dtype carries."""
+    return rows.with_columns(rows[name].cast(pl.Decimal(38, smallest_scale(rows[name]))) for name in VALUE_COLUMNS)
+
+
+def _to_csv(rows: pl.DataFrame, frequency: str) -> bytes:
+    stamp = pl.col("timestamp")
+    label = stamp.dt.strftime("%Y-%m-%dT%H:%M:%SZ" if Frequency.parse(frequency).is_intraday else "%Y-%m-%d")
+    return _narrowed(rows).with_columns(label).write_csv().encode()
+
+
+def _from_csv(data: bytes) -> pl.DataFrame:
+    text = pl.read_csv(data, infer_schema=False)
+    stamp = pl.col("timestamp")
+    parsed = pl.coalesce(
+        stamp.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False),
+        stamp.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False),
+    )
+    return text.with_columns(
+        parsed.dt.replace_time_zone("UTC").alias("timestamp"),
+        *(parse_decimals(text[name]).values.alias(name) for name in VALUE_COLUMNS),
+    ).select(BAR_COLUMNS)
+
+
+def _to_arrow(rows: pl.DataFrame, _: str) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    rows.write_ipc(out, compression="lz4")
+    return out.getvalue()
+
+
+def _from_arrow(data: bytes) -> pl.DataFrame:
+    import io
+
+    return pl.read_ipc(io.BytesIO(data)).select(BAR_COLUMNS)
+
+
+_ENCODERS: dict[str, Callable[[pl.DataFrame, str], bytes]] = {
+    "csv": _to_csv,
+    "parquet": lambda rows, _: encode_bars(rows),
+    "arrow": _to_arrow,
+}
+_DECODERS: dict[str, Callable[[bytes], pl.DataFrame]] = {
+    "csv": _from_csv,
+    "parquet": decode_bars,
+    "arrow": _from_arrow,
+}
+
+
+def _export_duckdb(bundle: Bundle, target: Path) -> list[str]:
+    """Write one table ``bars_<frequency>`` each, decimals as DECIMAL(38, 18), and a table `bundle` with the description."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingDependencyError(
+            "export to duckdb needs the package duckdb", hint="pip install 'rustybt[duckdb]'"
+        ) from error
+    with translated("write", target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(target)) as connection:
+            for frequency in bundle.frequencies:
+                for number, rows in enumerate(bundle.batches(frequency)):
+                    part = connection.from_arrow(rows.to_arrow())
+                    if number == 0:
+                        part.create(f"bars_{frequency}")
+                    else:
+                        part.insert_into(f"bars_{frequency}")
+            connection.execute("CREATE TABLE bundle (description JSON)")
+            connection.execute("INSERT INTO bundle VALUES (?)", [json.dumps(_describe(bundle), ensure_ascii=False)])
+    return [str(target)]
+
+
+def import_path(store: BundleStore, path: str | Path, name: str | None = None) -> CommitResult:
+    """Bring an exported folder into the home as a new version of a bundle, and check that it says what was exported.
+
+    Parameters
+    ----------
+    name
+        Name of the bundle; None takes the exported one's.
+
+    Raises
+    ------
+    SourceUnavailableError
+        There is no exported bundle at `path`.
+    BadResponseError
+        Its description or its bars cannot be read.
+    """
+    folder = Path(path).expanduser()
+    described = _read_description(folder)
+    bundle = name or described["bundle"]
+    records = [AssetRecord.from_json(record) for record in described["assets"]]
+    result: CommitResult | None = None
+    for frequency in described["frequencies"]:
+        basis = _basis_groups(records, frequency)
+        for price_basis, symbols in basis.items():
+            result = store.commit(
+                bundle,
+                _parts(folder / f"bars_{frequency}", described["data_format"], symbols, whole=len(basis) == 1),
+                Provenance.from_json(
+                    {**described["provenance"], "package_version": __version__, "frequency": frequency}
+                ),
+                frequency=frequency,
+                calendar=described["calendar_name"],
+                assets={record.symbol: record.attributes for record in records},
+                price_basis=price_basis,
+                actions=[
+                    action for a in described["actions"] if (action := CorporateAction.from_json(a)).symbol in symbols
+                ],
+                aliases=[alias for a in described["aliases"] if (alias := Alias.from_json(a)).symbol in symbols],
+            )
+    if result is None:
+        raise BadResponseError(f"{folder} holds no bars", hint="export the bundle again", path=str(folder))
+    return result
+
+
+def _basis_groups(records: list[AssetRecord], frequency: str) -> dict[str, set[str]]:
+    groups: dict[str, set[str]] = {}
+    for record in records:
+        if frequency in record.price_basis:
+            groups.setdefault(record.price_basis[frequency], set()).add(record.symbol)
+    return groups
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    file = folder / DESCRIPTION_FILE
+    try:
+        described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = described["format"] <= _FORMAT and described["data_format"] in _DECODERS
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceUnavailableError(
+            f"there is no exported bundle at {folder}: {DESCRIPTION_FILE} is missing",
+            hint="rustybt bundle export B --to parquet --output P makes one; rustybt ingest csv reads any CSV",
+            path=str(folder),
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadResponseError(f"{file} is not a bundle's description: {error}", path=str(file)) from error
+    if not known:
+        raise BadResponseError(f"{file} was written by a later rustybt", hint="pip install --upgrade rustybt")
+    return described
+
+
+def _parts(folder: Path, data_format: str, symbols: set[str], *, whole: bool) -> Iterator[pl.DataFrame]:
+    for part in sorted(folder.glob(f"*.{data_format}")):
+        with translated("read", part):
+            data = part.read_bytes()
+        try:
+            rows = _DECODERS[data_format](data)
+        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+            raise BadResponseError(f"{part} cannot be read: {error}", hint="export the bundle again") from error
+        if rows.schema["timestamp"] != TIMESTAMP or rows.null_count().sum_horizontal().item():
+            raise BadResponseError(f"{part} holds bars that cannot be read", hint="export the bundle again")
+        yield sort_bars(rows if whole else rows.filter(pl.col("symbol").is_in(sorted(symbols))))

@@ -1,0 +1,80 @@
+"""`ParquetWriter`: write a frame of bars into a bundle, through the store's commit."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rustybt.__about__ import __version__
+from rustybt.data.bundles.layout import folder_of
+from rustybt.data.bundles.names import bundle_of_path
+from rustybt.data.bundles.store import BundleStore
+from rustybt.market.bars import check_bars, sort_bars
+from rustybt.market.frequency import DAILY, MINUTE, Frequency
+from rustybt.market.provenance import Provenance
+
+if TYPE_CHECKING:
+    import os
+
+    import polars as pl
+
+    from rustybt.data.bundles.records import CommitResult
+
+
+class ParquetWriter:
+    """Writes bars into the bundle at `bundle_path`; each write is one commit, durable and versioned.
+
+    Parameters
+    ----------
+    bundle_path
+        Folder of the bundle: its last part is the bundle's name, its parent the home.
+
+    Raises
+    ------
+    BundleNameError
+        The last part is not a bundle name.
+    """
+
+    def __init__(self, bundle_path: str | os.PathLike[str]) -> None:
+        home, self.bundle_name = bundle_of_path(Path(bundle_path))
+        self._store = BundleStore(home)
+        self._frequency: Frequency = DAILY
+
+    @property
+    def output_path(self) -> Path:
+        """Folder of the bars that were written last; daily bars before the first write."""
+        return self._store.home / folder_of(self.bundle_name, self._frequency)
+
+    def write_daily_bars(self, bars: pl.DataFrame, **options: Any) -> CommitResult:
+        """Commit daily bars; see `write_bars`."""
+        return self.write_bars(bars, DAILY, **options)
+
+    def write_minute_bars(self, bars: pl.DataFrame, **options: Any) -> CommitResult:
+        """Commit minute bars, labelled by their open; see `write_bars`."""
+        return self.write_bars(bars, MINUTE, **options)
+
+    def write_bars(self, bars: pl.DataFrame, frequency: str | Frequency, **options: Any) -> CommitResult:
+        """Upsert contract bars (in any order) as a new version, or none when the content is equal.
+
+        Parameters
+        ----------
+        **options
+            Passed to `BundleStore.commit`: calendar, assets, price_basis, actions, quality, replace, provenance.
+
+        Raises
+        ------
+        DataQualityError
+            The frame is not of the contract; `rb.ingest_frame` converts any other.
+        """
+        self._frequency = Frequency.parse(frequency)
+        sorted_bars = check_bars(sort_bars(bars) if "symbol" in bars.columns and "timestamp" in bars.columns else bars)
+        provenance = options.pop("provenance", None) or Provenance(
+            "frame",
+            fetch_timestamp=int(time.time()),
+            number_rule="decimal",
+            symbols=tuple(sorted_bars["symbol"].unique().sort().to_list()),
+            frequency=self._frequency.name,
+            package_version=__version__,
+        )
+        return self._store.commit(self.bundle_name, sorted_bars, provenance, frequency=self._frequency, **options)

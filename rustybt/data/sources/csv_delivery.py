@@ -1,0 +1,384 @@
+"""CSV files as deliveries: which layout they have, in which order their symbols come, and what each batch holds."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from itertools import groupby
+
+import polars as pl
+
+from rustybt.data.sources.base import Progress
+from rustybt.data.sources.bar_rows import FILE, BuiltBars, build_bars
+from rustybt.data.sources.csv_actions import actions_of_rows
+from rustybt.data.sources.csv_files import FoundFiles
+from rustybt.data.sources.csv_input import (
+    CsvFormat,
+    Head,
+    TextRows,
+    read_heads,
+    read_long_blocks,
+    read_single_files,
+    set_twins_aside,
+)
+from rustybt.data.sources.csv_spool import Spool
+from rustybt.data.sources.delivery import Delivery
+from rustybt.data.sources.stamp_formats import DateOrder, StampFamily, leading_numbers
+from rustybt.data.sources.stamps import StampRules
+from rustybt.errors import BadResponseError, RequestError, SourceError, SymbolNotFoundError
+from rustybt.market.assets import AssetAttributes
+from rustybt.market.corporate_actions import CorporateAction
+from rustybt.market.request import BarRequest, check_symbol
+
+BATCH_BYTES = 64 * 2**20
+# How much larger a packed file is expected to become; only the size of a batch depends on it.
+_EXPANSION = 5
+
+
+class ByteProgress:
+    """Adds up bytes read and tells a progress callback."""
+
+    def __init__(self, progress: Progress | None, total_bytes: int) -> None:
+        self._progress = progress
+        self._done = 0
+        self._total = total_bytes
+
+    def add(self, size_bytes: int) -> None:
+        """Note that `size_bytes` more were read; packed files unpack to more than they are."""
+        self._done = min(self._done + size_bytes, self._total)
+        if self._progress is not None:
+            self._progress("read", self._done, self._total)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvContents:
+    """What the files hold, apart from their format.
+
+    Parameters
+    ----------
+    symbol
+        The symbol of files without a symbol column; None takes each file's name.
+    attributes
+        Of every symbol.
+    actions
+        Corporate actions that the caller gave.
+    """
+
+    symbol: str | None
+    attributes: AssetAttributes
+    price_basis: str
+    actions: tuple[CorporateAction, ...] = ()
+
+
+class CsvDelivery:
+    """Reads found files for one request; iterate `deliveries` once."""
+
+    def __init__(
+        self,
+        found: FoundFiles,
+        form: CsvFormat,
+        rules: StampRules,
+        contents: CsvContents,
+        request: BarRequest,
+        progress: Progress | None,
+    ) -> None:
+        self._form = form
+        self._rules = rules
+        self._contents = contents
+        self._request = request
+        self._progress = ByteProgress(progress, sum(file.size_bytes for file in found.files))
+        self._heads, failures = read_heads(found.files, form, contents.symbol)
+        self._failures: dict[str, SourceError] = {**found.failures, **failures}
+        self._labels = [head.file.label for head in self._heads]
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Yield the batches, symbols rising; what failed comes with the first.
+
+        Raises
+        ------
+        RequestError
+            Day and month cannot be told apart, or the frequency does not fit the timestamps.
+        SourceError
+            A file with a symbol column is broken, or the only file is.
+        """
+        if any(head.is_long for head in self._heads):
+            if self._failures:
+                # Its symbols are not known: without it, any of them would be silently incomplete.
+                raise next(iter(self._failures.values()))
+            return self._long()
+        return self._single()
+
+    @property
+    def failures(self) -> dict[str, SourceError]:
+        """What is known to fail before any row is read, by symbol."""
+        return dict(self._failures)
+
+    def symbols(self) -> list[str]:
+        """Return the wanted symbols that the files hold, sorted; those of a symbol column are read."""
+        if not any(head.is_long for head in self._heads):
+            return [symbol for symbol, _ in self._files_by_symbol()]
+        present: set[str] = set()
+        for part in read_long_blocks(self._heads, self._form, self._progress.add):
+            if part.rows.height:
+                present.update(part.rows["symbol"].drop_nulls().unique().to_list())
+        return self._wanted(present)
+
+    # -- one symbol a file -------------------------------------------------------------------------------------------
+
+    def _single(self) -> Iterator[Delivery]:
+        files = self._files_by_symbol()
+        order = self._date_order([at for _, members in files for at in members])
+        pending = Delivery(
+            failures=self._failures, actions=self._contents.actions, price_basis=self._contents.price_basis, notes=self._notes()
+        )
+        timed = False
+        for batch in self._batches(files):
+            codes = [at for _, members in batch for at in members]
+            symbols = [symbol for symbol, members in batch for _ in members]
+            parts = read_single_files([self._heads[at] for at in codes], codes, symbols, self._form)
+            failures = self._failures_of(parts, symbols)
+            built = [self._build(part.rows, order) for part in parts if part.rows.height]
+            timed = self._check_times(built, timed=timed)
+            yield self._delivery(pending, parts, built, failures, dict.fromkeys(symbols))
+            self._progress.add(sum(self._heads[at].file.size_bytes for at in codes))
+            pending = Delivery(price_basis=self._contents.price_basis)
+        if pending.failures or not files:
+            yield pending
+
+    def _files_by_symbol(self) -> list[tuple[str, list[int]]]:
+        """Return the usable, wanted symbols, sorted, each with its files; note the others as failures."""
+        owners: dict[str, list[int]] = {}
+        for at, head in enumerate(self._heads):
+            symbol = self._contents.symbol or head.file.symbol
+            try:
+                check_symbol(symbol)
+            except RequestError as error:
+                self._failures[symbol] = BadResponseError(error.message, hint=error.hint, file=head.file.label)
+            else:
+                owners.setdefault(symbol, []).append(at)
+        kept = self._wanted(owners)
+        return [(symbol, owners[symbol]) for symbol in kept]
+
+    def _wanted(self, present: Iterable[str]) -> list[str]:
+        """Return the symbols to deliver, sorted; what was asked for and is not there is a failure."""
+        asked = self._request.symbols
+        if not asked:
+            kept, twins = set_twins_aside(symbol for symbol in present if symbol)
+            self._failures.update(twins)
+            return kept
+        known = set(present)
+        self._failures = {symbol: error for symbol, error in self._failures.items() if symbol in asked}
+        for symbol in asked:
+            if symbol not in known and symbol not in self._failures:
+                self._failures[symbol] = _not_found(symbol, known, self._labels)
+        return sorted(known.intersection(asked))
+
+    def _batches(self, files: Sequence[tuple[str, list[int]]]) -> Iterator[list[tuple[str, list[int]]]]:
+        batch: list[tuple[str, list[int]]] = []
+        size = 0
+        for symbol, members in files:
+            expected = sum(_text_bytes(self._heads[at]) for at in members)
+            if batch and size + expected > BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+            batch.append((symbol, members))
+            size += expected
+        if batch:
+            yield batch
+
+    def _failures_of(self, parts: Sequence[TextRows], symbols: Sequence[str]) -> dict[str, SourceError]:
+        """Return the failures of a batch; a file with nothing but a header is one."""
+        failures = {symbol: error for part in parts for symbol, error in part.failures.items()}
+        found: set[str] = set()
+        for part in parts:
+            if part.rows.height:
+                found.update(part.rows["symbol"].unique().to_list())
+            found.update(part.quarantined["symbol"].unique().to_list())
+        for symbol in symbols:
+            if symbol not in found and symbol not in failures:
+                failures[symbol] = BadResponseError(
+                    f"{symbol}: the file has a header and no rows", hint="remove the file, or fill it", symbol=symbol
+                )
+        return failures
+
+    # -- symbols in a column -----------------------------------------------------------------------------------------
+
+    def _long(self) -> Iterator[Delivery]:
+        pending = Delivery(
+            failures=self._failures, actions=self._contents.actions, price_basis=self._contents.price_basis, notes=self._notes()
+        )
+        hashes: dict[str, str] = {}
+        quarantined = pending.quarantined
+        numbers: dict[int, tuple[int, int]] = {}
+        asked = list(self._request.symbols)
+        with Spool() as spool:
+            size = 0
+            for part in read_long_blocks(self._heads, self._form, self._progress.add):
+                hashes.update(part.hashes)
+                quarantined = quarantined.vstack(part.quarantined)
+                if not part.rows.height:
+                    continue
+                code = int(part.rows[FILE][0])
+                if self._heads[code].family == "slashed" and self._rules.date_format is None:
+                    largest = leading_numbers(part.rows["timestamp"])
+                    numbers[code] = tuple(max(pair) for pair in zip(numbers.get(code, (0, 0)), largest, strict=True))  # type: ignore[assignment]
+                rows = part.rows.filter(pl.col("symbol").is_in(asked) | pl.col("symbol").is_null()) if asked else part.rows
+                spool.add(rows, int(part.rows.estimated_size() * rows.height / part.rows.height))
+                size += rows.height
+            order = self._agree(numbers)
+            kept = set(self._wanted(spool.counts))
+            pending = replace(pending, failures=self._failures, quarantined=quarantined, files=hashes)
+            timed = False
+            for batch in spool.batches() if size else []:
+                rows = spool.read(batch)
+                if not kept.issuperset(batch):
+                    rows = rows.filter(pl.col("symbol").is_in(list(kept)) | pl.col("symbol").is_null())
+                built = [self._build(part, order) for part in self._by_family(rows)]
+                timed = self._check_times(built, timed=timed)
+                yield self._delivery(pending, [], built, {}, dict.fromkeys(kept.intersection(batch)))
+                pending = Delivery(price_basis=self._contents.price_basis)
+        if pending.failures or not size:
+            yield pending
+
+    def _by_family(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Yield the rows of files whose timestamps are spelled alike."""
+        families: dict[StampFamily | None, list[int]] = {}
+        for code, head in enumerate(self._heads):
+            families.setdefault(head.family, []).append(code)
+        if len(families) == 1:
+            yield rows
+            return
+        for codes in families.values():
+            part = rows.filter(pl.col(FILE).is_in(codes))
+            if part.height:
+                yield part
+
+    # -- both --------------------------------------------------------------------------------------------------------
+
+    def _build(self, rows: pl.DataFrame, order: DateOrder | None) -> tuple[pl.DataFrame, BuiltBars]:
+        if "time" in rows.columns:
+            stamp = pl.concat_str(pl.col("timestamp"), pl.col("time").fill_null("00:00"), separator=" ")
+            rows = rows.with_columns(timestamp=stamp)
+        return rows, build_bars(rows, self._rules, self._request, self._labels, order)
+
+    def _delivery(
+        self,
+        pending: Delivery,
+        parts: Sequence[TextRows],
+        built: Sequence[tuple[pl.DataFrame, BuiltBars]],
+        failures: dict[str, SourceError],
+        symbols: Iterable[str],
+    ) -> Delivery:
+        bars, quarantined, actions = pending.bars, pending.quarantined, list(pending.actions)
+        flags = []
+        for rows, item in built:
+            bars = bars.vstack(item.bars) if bars.height else item.bars
+            quarantined = quarantined.vstack(item.quarantined)
+            flags.append((item.missing_volume, item.bars.height))
+            if self._form.event_columns:
+                found, unread = actions_of_rows(
+                    rows, self._rules, self._request, self._contents.attributes.currency, self._labels
+                )
+                actions += found
+                quarantined = quarantined.vstack(unread)
+        for part in parts:
+            quarantined = quarantined.vstack(part.quarantined)
+        return replace(
+            pending,
+            bars=bars,
+            quarantined=quarantined,
+            missing_volume=_joined_flags(flags),
+            assets=dict.fromkeys(symbols, self._contents.attributes),
+            actions=tuple(actions),
+            failures={**pending.failures, **failures},
+            files={**pending.files, **{name: digest for part in parts for name, digest in part.hashes.items()}},
+        )
+
+    def _check_times(self, built: Sequence[tuple[pl.DataFrame, BuiltBars]], *, timed: bool) -> bool:
+        """Refuse dates without times as intraday bars, and times of day as daily bars."""
+        frequency = self._request.frequency
+        timed = timed or any(item.has_time for _, item in built)
+        rows = sum(item.bars.height for _, item in built)
+        if frequency.is_intraday and rows and not timed:
+            raise RequestError(
+                f"the timestamps are dates without a time, which cannot be bars of {frequency}",
+                hint="ingest them as --frequency 1d",
+            )
+        if not frequency.is_intraday and any(item.has_time for _, item in built):
+            labels = sum(item.bars.select("symbol", "timestamp").n_unique() for _, item in built)
+            if labels * 2 < rows:
+                raise RequestError(
+                    f"the files have several bars a day, they are not bars of {frequency}",
+                    hint="name their frequency: --frequency 1m (or 5m, 15m, 30m, 1h)",
+                )
+        return timed
+
+    def _date_order(self, codes: Sequence[int]) -> DateOrder | None:
+        """Return whether day or month comes first, read from all files whose dates have slashes."""
+        slashed = [at for at in codes if self._heads[at].family == "slashed"]
+        if not slashed or self._rules.date_format is not None:
+            return None
+        numbers: dict[int, tuple[int, int]] = {}
+        for first in range(0, len(slashed), 50):
+            some = slashed[first : first + 50]
+            names = [self._heads[at].file.symbol for at in some]
+            for part in read_single_files([self._heads[at] for at in some], some, names, self._form):
+                for (code,), rows in part.rows.partition_by(FILE, as_dict=True).items() if part.rows.height else ():
+                    numbers[int(code)] = leading_numbers(rows["timestamp"])
+        return self._agree(numbers)
+
+    def _agree(self, numbers: dict[int, tuple[int, int]]) -> DateOrder | None:
+        """Return the one order that all files allow; a number above 12 can only be a day."""
+        if not numbers:
+            return None
+        day_first = [code for code, (first, _) in numbers.items() if first > 12]
+        month_first = [code for code, (_, second) in numbers.items() if second > 12]
+        hint = "say which: --date-format dmy (31/12/2020), mdy (12/31/2020) or a pattern such as %d/%m/%Y"
+        if day_first and month_first:
+            names = f"{self._labels[day_first[0]]} has days first, {self._labels[month_first[0]]} months first"
+            raise RequestError(f"the files write dates in different orders: {names}", hint=hint)
+        if not day_first and not month_first:
+            raise RequestError(
+                f"dates such as 01/02/2020 in {self._labels[next(iter(numbers))]} can be read day first or month first, "
+                "and no date in the files decides it",
+                hint=hint,
+            )
+        return "dmy" if day_first else "mdy"
+
+    def _notes(self) -> tuple[str, ...]:
+        unused = sorted({name for head in self._heads for name in head.columns.unused})
+        notes = []
+        if unused:
+            notes.append(f"columns not used: {', '.join(unused[:20])}")
+        silent = [head.file.label for head in self._heads if "volume" not in head.columns]
+        if silent:
+            notes.append(f"no volume column in {', '.join(silent[:5])}: volume is stored as 0 and marked missing")
+        return tuple(notes)
+
+
+def _text_bytes(head: Head) -> int:
+    return head.file.size_bytes * (_EXPANSION if head.file.compression else 1)
+
+
+def _joined_flags(flags: Sequence[tuple[pl.Series | None, int]]) -> pl.Series | None:
+    """Return one flag a row for parts of which some have none."""
+    if all(flag is None for flag, _ in flags):
+        return None
+    whole = pl.Series(dtype=pl.Boolean)
+    for flag, height in flags:
+        whole = whole.append(flag if flag is not None else pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True))
+    return whole
+
+
+def _not_found(symbol: str, known: set[str], labels: Sequence[str]) -> SymbolNotFoundError:
+    composed = unicodedata.normalize("NFC", symbol)
+    twin = next((other for other in known if unicodedata.normalize("NFC", other) == composed), None)
+    near = [twin] if twin else get_close_matches(symbol, sorted(known), n=3, cutoff=0.5)
+    where = labels[0] if len(labels) == 1 else f"{len(labels)} files"
+    return SymbolNotFoundError(
+        f"{where} {'has' if len(labels) == 1 else 'have'} no symbol {symbol!r}",
+        hint=f"did you mean {' or '.join(near)}?" if near else "rustybt ingest csv --plan lists the symbols",
+        symbol=symbol,
+    )

@@ -1,0 +1,221 @@
+"""The state of a run and everything that `rustybt.api` can ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustybt.data.portal import BarData, PolarsDataPortal
+from rustybt.errors import RequestError, SymbolNotFoundError
+from rustybt.market.assets import Asset
+from rustybt.market.calendars import get_calendar
+from rustybt.trading.blotter import Blotter
+from rustybt.trading.cancel_policy import CancelPolicy
+from rustybt.trading.commission import CommissionModel
+from rustybt.trading.ledger import Ledger
+from rustybt.trading.order_desk import OrderDesk
+from rustybt.trading.portfolio import Account, Portfolio
+from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule
+from rustybt.trading.slippage import SlippageModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.data.portal.bar_provider import Floats
+
+
+class Desk:
+    """One run: its clock, book, orders and schedule.
+
+    Parameters
+    ----------
+    portal
+        Serves the bars.
+    capital_base
+        Cash at the start.
+    context
+        The object that the strategy's functions get as their first argument.
+    user_functions
+        The strategy's functions by name.
+    environment
+        What `get_environment` answers.
+    """
+
+    def __init__(
+        self,
+        portal: PolarsDataPortal,
+        capital_base: float,
+        context: Any,
+        user_functions: dict[str, Callable[..., Any]],
+        environment: Mapping[str, Any],
+    ) -> None:
+        self.portal = portal
+        self.context = context
+        self.user_functions = user_functions
+        self.environment = dict(environment)
+        self.ledger = Ledger(capital_base)
+        self.blotter = Blotter()
+        self.data = BarData(portal, lambda: self.datetime)
+        axis = portal.axis
+        self.sessions = axis.sessions[axis.before : axis.before + axis.length].copy()
+        self.schedule = Schedule(self.sessions, axis.calendar)
+        self.datetime: Any = None
+        self.accepts_orders = True
+        self.initialized = False
+        self.recorded: dict[str, Any] = {}
+        self.benchmark: Asset | None = None
+        self.portfolio = Portfolio(self.ledger, _timestamp(self.sessions[0]))
+        self.account = Account(self.ledger)
+        self._lookup_date: Any = None
+        self.orders = OrderDesk(
+            self.data,
+            self.ledger,
+            self.blotter,
+            refuse=self._refuse_order,
+            clock=lambda: self.datetime,
+            session=self.session,
+        )
+
+    def session(self) -> date:
+        """Return the present session."""
+        day: date = self.sessions[self.portal.now_t or 0].item()
+        return day
+
+    def _refuse_order(self) -> str | None:
+        if not self.initialized:
+            return "in initialize"
+        return None if self.accepts_orders else "in before_trading_start"
+
+    def _only_initialize(self, name: str) -> None:
+        if self.initialized:
+            raise RequestError(f"{name}() can only be called in initialize")
+
+    # Assets --------------------------------------------------------------------------------------------------------
+
+    def symbol(self, symbol_str: str, country_code: str | None = None) -> Asset:  # noqa: ARG002 - Zipline's signature
+        """Return the asset of a ticker; see `rustybt.api.symbol`."""
+        if not isinstance(symbol_str, str):
+            raise RequestError(f"symbol() takes text, not {type(symbol_str).__name__} {symbol_str!r}")
+        finder = self.portal.asset_finder
+        as_of = self._lookup_date or self.sessions[-1].item()
+        try:
+            asset = finder.lookup_symbol(symbol_str, as_of)
+        except SymbolNotFoundError:
+            if symbol_str == symbol_str.upper():
+                raise
+            asset = finder.lookup_symbol(symbol_str.upper(), as_of)
+        self.portal.panel.expect(asset)
+        found: Asset = asset
+        return found
+
+    def symbols(self, *args: str, **kwargs: Any) -> list[Asset]:
+        """Return the assets of several tickers."""
+        return [self.symbol(one, **kwargs) for one in args]
+
+    def sid(self, sid: int) -> Asset:
+        """Return the asset of a sid."""
+        asset: Asset = self.portal.asset_finder.retrieve_asset(sid)
+        self.portal.panel.expect(asset)
+        return asset
+
+    def set_symbol_lookup_date(self, dt: Any) -> None:
+        """Resolve tickers as of this date."""
+        self._lookup_date = _timestamp(dt).date()
+
+    # Time ----------------------------------------------------------------------------------------------------------
+
+    def get_datetime(self, tz: Any = None) -> pd.Timestamp:
+        """Return the present instant, in UTC or in `tz`."""
+        return self.datetime if tz is None else self.datetime.tz_convert(tz)
+
+    def get_environment(self, field: str = "platform") -> Any:
+        """Return a fact of the run; see `rustybt.api.get_environment`."""
+        if field == "*":
+            return dict(self.environment)
+        if field not in self.environment:
+            raise RequestError(f"no field {field!r} of the environment", hint=f"use one of {', '.join(self.environment)}")
+        return self.environment[field]
+
+    def schedule_function(
+        self,
+        func: Callable[[Any, Any], Any],
+        date_rule: DateRule | None = None,
+        time_rule: TimeRule | None = None,
+        half_days: bool = True,  # noqa: FBT001, FBT002 - Zipline's signature
+        calendar: str | None = None,
+    ) -> None:
+        """Run `func` on the rule's sessions; see `rustybt.api.schedule_function`."""
+        if isinstance(date_rule, TimeRule) and time_rule is None:
+            date_rule, time_rule = None, date_rule
+        check_rule(date_rule, DateRule, "date_rules")
+        check_rule(time_rule, TimeRule, "time_rules")
+        counted = None
+        if calendar is not None:
+            counted = get_calendar(calendar, self.sessions[0].item(), self.sessions[-1].item())
+        self.schedule.add(func, date_rule or DateRule(), half_days=half_days, calendar=counted)
+
+    def record(self, *args: Any, **kwargs: Any) -> None:
+        """Keep values for the perf frame; see `rustybt.api.record`."""
+        if len(args) % 2:
+            raise RequestError("record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)")
+        self.recorded |= {str(name): value for name, value in batched(args, 2)}
+        self.recorded |= kwargs
+
+    # Models --------------------------------------------------------------------------------------------------------
+
+    def set_slippage(self, us_equities: Any = None, us_futures: Any = None) -> None:
+        """Use another slippage model; see `rustybt.api.set_slippage`."""
+        self._only_initialize("set_slippage")
+        self.blotter.slippage = _model(us_equities, us_futures, SlippageModel, "set_slippage")
+
+    def set_commission(self, us_equities: Any = None, us_futures: Any = None) -> None:
+        """Use another commission model; see `rustybt.api.set_commission`."""
+        self._only_initialize("set_commission")
+        self.blotter.commission = _model(us_equities, us_futures, CommissionModel, "set_commission")
+
+    def set_cancel_policy(self, cancel_policy: CancelPolicy) -> None:
+        """Use another cancel policy."""
+        self._only_initialize("set_cancel_policy")
+        if not isinstance(cancel_policy, CancelPolicy):
+            raise RequestError(f"set_cancel_policy() takes EODCancel() or NeverCancel(), not {cancel_policy!r}")
+        self.blotter.cancel_policy = cancel_policy
+
+    def set_benchmark(self, benchmark: Asset) -> None:
+        """Compare with an asset, its dividends reinvested."""
+        self._only_initialize("set_benchmark")
+        self.portal.column(benchmark)
+        self.benchmark = benchmark
+
+    def benchmark_returns(self) -> Floats:
+        """Return the benchmark asset's return in each session, 0 where it has no price; call it when the run has ended."""
+        if self.benchmark is None:
+            raise RequestError("no benchmark asset is set", hint="call set_benchmark in initialize")
+        column = self.portal.column(self.benchmark)
+        last = len(self.sessions) - 1
+        self.portal.set_clock(last, last)
+        prices = self.portal.window(np.array([column]), len(self.sessions) + 1, "price")[:, 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            returns: Floats = np.nan_to_num(prices[1:] / prices[:-1] - 1, nan=0.0, posinf=0.0, neginf=0.0)
+        return returns
+
+
+def _model(equities: Any, futures: Any, kind: type[Any], name: str) -> Any:
+    if futures is not None:
+        raise RequestError(f"{name}(us_futures=...): futures are not traded here")
+    if not isinstance(equities, kind):
+        hint = f"write {equities.__name__}() with parentheses" if isinstance(equities, type) else None
+        raise RequestError(f"{name}() takes a {kind.__name__}, not {equities!r}", hint=hint)
+    return equities
+
+
+def _timestamp(value: Any) -> pd.Timestamp:
+    import pandas as pd
+
+    try:
+        return pd.Timestamp(value)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{value!r} is not a date") from error

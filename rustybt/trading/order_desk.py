@@ -1,0 +1,234 @@
+"""Where a strategy's orders are sized, checked and placed."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from rustybt.errors import RequestError
+from rustybt.market.assets import Asset
+from rustybt.trading.execution import ExecutionStyle, MarketOrder, style_of
+from rustybt.trading.lots import Amount, round_order
+from rustybt.trading.nano import from_nano
+from rustybt.trading.order import Order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.data.portal import BarData
+    from rustybt.trading.blotter import Blotter
+    from rustybt.trading.ledger import Ledger
+
+
+class OrderDesk:
+    """Turns amounts, values, percents and targets into orders, by Zipline's rules.
+
+    Parameters
+    ----------
+    refuse
+        Returns why no order may be placed now, or None when one may.
+    clock
+        Returns the present instant, UTC.
+    session
+        Returns the present session.
+    """
+
+    def __init__(
+        self,
+        data: BarData,
+        ledger: Ledger,
+        blotter: Blotter,
+        *,
+        refuse: Callable[[], str | None],
+        clock: Callable[[], Any],
+        session: Callable[[], date],
+    ) -> None:
+        self._data = data
+        self._ledger = ledger
+        self._blotter = blotter
+        self._refuse = refuse
+        self._clock = clock
+        self._session = session
+        self._currency: str | None = None
+
+    def order(
+        self,
+        asset: Asset,
+        amount: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order `amount` of `asset`; see `rustybt.api.order`."""
+        if not self._can_order(asset, "order"):
+            return None
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def order_value(
+        self,
+        asset: Asset,
+        value: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order for `value` of currency; see `rustybt.api.order_value`."""
+        if not self._can_order(asset, "order_value"):
+            return None
+        amount = self._worth(asset, value)
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def order_percent(
+        self,
+        asset: Asset,
+        percent: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order for a fraction of the portfolio value; see `rustybt.api.order_percent`."""
+        if not self._can_order(asset, "order_percent"):
+            return None
+        amount = self._worth(asset, self._fraction(percent))
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def order_target(
+        self,
+        asset: Asset,
+        target: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order the difference to a target amount; see `rustybt.api.order_target`."""
+        if not self._can_order(asset, "order_target"):
+            return None
+        amount = self._short_of(asset, _number(asset, target))
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def order_target_value(
+        self,
+        asset: Asset,
+        target: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order the difference to a target value; see `rustybt.api.order_target_value`."""
+        if not self._can_order(asset, "order_target_value"):
+            return None
+        amount = self._short_of(asset, self._worth(asset, target))
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def order_target_percent(
+        self,
+        asset: Asset,
+        target: Any,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        style: ExecutionStyle | None = None,
+    ) -> str | None:
+        """Order the difference to a target fraction; see `rustybt.api.order_target_percent`."""
+        if not self._can_order(asset, "order_target_percent"):
+            return None
+        amount = self._short_of(asset, self._worth(asset, self._fraction(target)))
+        return self._place(asset, amount, style_of(asset, limit_price, stop_price, style))
+
+    def batch_market_order(self, share_counts: pd.Series[Any]) -> list[str]:
+        """Order each amount at the market; see `rustybt.api.batch_market_order`."""
+        placed = [
+            self._place(asset, amount, MarketOrder())
+            for asset, amount in share_counts.items()
+            if amount and self._can_order(asset, "batch_market_order")
+        ]
+        return [order_id for order_id in placed if order_id is not None]
+
+    def cancel_order(self, order_param: str | Order) -> None:
+        """Cancel an open order, by its id or itself."""
+        self._blotter.cancel(order_param.id if isinstance(order_param, Order) else order_param, self._clock())
+
+    def get_order(self, order_id: str) -> Order | None:
+        """Return the order of that id, None when there is none."""
+        return self._blotter.orders.get(order_id)
+
+    def get_open_orders(self, asset: Asset | None = None) -> Any:
+        """Return open orders by asset, or the list of those of one asset."""
+        if asset is None:
+            return {held: list(orders) for held, orders in self._blotter.open_orders.items()}
+        return list(self._blotter.open_orders.get(asset, ()))
+
+    def _can_order(self, asset: Any, name: str) -> bool:
+        reason = self._refuse()
+        if reason is not None:
+            raise RequestError(f"{name}() cannot be called {reason}", hint="place orders in handle_data")
+        if not isinstance(asset, Asset):
+            raise RequestError(
+                f"{name}() takes an asset, not {type(asset).__name__} {asset!r}", hint=f"write symbol({str(asset)!r})"
+            )
+        if self._currency not in (None, asset.currency):
+            raise RequestError(
+                f"{asset.symbol} trades in {asset.currency}, this run in {self._currency}",
+                hint="one run trades one currency",
+                symbol=asset.symbol,
+            )
+        if asset.last_session is not None and self._session() > asset.last_session:
+            warnings.warn(
+                f"{asset.symbol} was last traded on {asset.last_session}: no order is placed", UserWarning, stacklevel=2
+            )
+            return False
+        return True
+
+    def _place(self, asset: Asset, amount: Any, style: ExecutionStyle) -> str | None:
+        whole: Amount = round_order(_number(asset, amount), asset)
+        self._currency = asset.currency
+        return self._blotter.place(asset, whole, style, self._clock())
+
+    def _worth(self, asset: Asset, value: Any) -> Any:
+        """Return how much of the asset `value` buys at its last price."""
+        wanted = float(_number(asset, value, "value"))
+        session = self._session()
+        if asset.first_session is not None and session < asset.first_session:
+            raise RequestError(
+                f"{asset.symbol} is first traded on {asset.first_session}: on {session} it has no price to order by value",
+                hint="ask data.can_trade(asset) first",
+                symbol=asset.symbol,
+            )
+        price = self._data.current(asset, "price")
+        if math.isnan(price):
+            raise RequestError(
+                f"{asset.symbol} has no last price on {session}: it cannot be ordered by value",
+                hint="ask data.can_trade(asset) first",
+                symbol=asset.symbol,
+            )
+        # Zipline's tolerance for a price of 0: there is nothing to be inferred from it.
+        return 0 if abs(price) <= 1e-6 else wanted / price
+
+    def _fraction(self, percent: Any) -> float:
+        return from_nano(self._ledger.portfolio_value) * float(_number(None, percent, "fraction"))
+
+    def _short_of(self, asset: Asset, target: Any) -> Any:
+        position = self._ledger.positions.get(asset)
+        return target if position is None else target - position.amount
+
+
+def _number(asset: Asset | None, value: Any, what: str = "amount") -> Any:
+    """Return `value`, an int, float, Decimal or numpy number.
+
+    Raises
+    ------
+    RequestError
+        It is not a finite number.
+    """
+    of = "" if asset is None else f" of {asset.symbol}"
+    try:
+        finite = math.isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"the {what}{of} to order must be a number, not {value!r}") from None
+    if not finite:
+        raise RequestError(
+            f"the {what}{of} to order is {value}", hint="a price or weight was missing: check with data.can_trade(asset)"
+        )
+    return int(value) if hasattr(value, "__index__") else value

@@ -1,0 +1,149 @@
+"""Hold a result against a saved one: the same to the last digit, or where it differs first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustybt.trading.perf import CELL_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.market.pin import Pin
+    from rustybt.trading.result import Result
+
+_TABLES = ("transactions", "orders", "positions")
+# Digits that a CSV of floats keeps are all of them, so equality is exact.
+_MOST_DIFFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay found.
+
+    Attributes
+    ----------
+    is_same
+        Every column of every session and every fill, order and holding is equal.
+    reference
+        The version that was read, ``us@3``.
+    sessions, transactions
+        How many were compared.
+    differences
+        What differs, the first place of each column or table.
+    circumstances
+        What is not as it was, though it need not change anything: versions of packages, of the calendar.
+    """
+
+    is_same: bool
+    reference: str
+    sessions: int
+    transactions: int
+    differences: tuple[str, ...] = ()
+    circumstances: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the finding in sentences."""
+        if self.is_same:
+            first = (
+                f"same result on {self.reference}: {self.sessions} sessions and {self.transactions} transactions "
+                "are equal to the last digit"
+            )
+            return [first, *(f"note: {text}" for text in self.circumstances)]
+        return [
+            f"another result on {self.reference}:",
+            *(f"  {text}" for text in self.differences),
+            *(f"note: {text}" for text in self.circumstances),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "is_same": self.is_same,
+            "reference": self.reference,
+            "sessions": self.sessions,
+            "transactions": self.transactions,
+            "differences": list(self.differences),
+            "circumstances": list(self.circumstances),
+        }
+
+
+def compare(saved: Result, again: Result) -> ReplayReport:
+    """Return how `again` differs from `saved`."""
+    differences: list[str] = []
+    old, new = saved.perf, again.perf
+    if len(old) != len(new):
+        differences.append(f"{len(old)} sessions were saved, {len(new)} were run now")
+    length = min(len(old), len(new))
+    labels = [str(label.date()) for label in old.index[:length]]
+    names = [c for c in old.columns if c not in CELL_COLUMNS]
+    differences += [f"column {c} is missing now" for c in names if c not in new.columns]
+    for name in (c for c in names if c in new.columns):
+        at = _first_difference(old[name].iloc[:length], new[name].iloc[:length])
+        if at is not None:
+            differences.append(f"{name}: {old[name].iloc[at]} became {new[name].iloc[at]} in {labels[at]}")
+    for table in _TABLES:
+        differences += _table_differences(table, getattr(saved, table), getattr(again, table))
+    hidden = len(differences) - _MOST_DIFFERENCES
+    if hidden > 0:
+        differences = [*differences[:_MOST_DIFFERENCES], f"and {hidden} more"]
+    return ReplayReport(
+        is_same=not differences,
+        reference=again.pin.reference if again.pin is not None else "bars in memory",
+        sessions=length,
+        transactions=len(saved.transactions),
+        differences=tuple(differences),
+        circumstances=tuple(circumstances(saved.pin, again.pin)),
+    )
+
+
+def circumstances(saved: Pin | None, now: Pin | None) -> list[str]:
+    """Return what two pins do not share, in sentences."""
+    if saved is None or now is None:
+        return []
+    words = {
+        "content_hash": "the data has another content hash: {} became {}",
+        "version": "the same data is version {1} now, it was {0}",
+        "session_hash": "the calendar's sessions have another hash: {} became {}",
+        "calendar_version": "exchange_calendars {} became {}",
+        "package_version": "rustybt {} became {}",
+    }
+    changed = saved.differences(now)
+    return [words.get(name, name + ": {} became {}").format(*pair) for name, pair in changed.items()]
+
+
+def _first_difference(old: pd.Series[Any], new: pd.Series[Any]) -> int | None:
+    for at, (a, b) in enumerate(zip(old, new, strict=True)):
+        if not _same(a, b):
+            return at
+    return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return _is_nothing(a) and _is_nothing(b)
+    if isinstance(a, (int, float, np.number)) and isinstance(b, (int, float, np.number)):
+        return bool(a == b or (np.isnan(a) and np.isnan(b)))
+    return bool(a == b) or str(a) == str(b)
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _table_differences(table: str, old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    found = []
+    if len(old) != len(new):
+        found.append(f"{len(old)} {table} were saved, {len(new)} were made now")
+    length = min(len(old), len(new))
+    columns = {c: (list(old[c])[:length], list(new[c])[:length]) for c in old.columns}
+    for at in range(length):
+        changed = [c for c, (before, now) in columns.items() if before[at] != now[at] and not _same(before[at], now[at])]
+        if changed:
+            what = ", ".join(f"{c} {columns[c][0][at]} became {columns[c][1][at]}" for c in changed)
+            found.append(f"{table}: {columns['symbol'][0][at]} in {columns['session'][0][at]}: {what}")
+            break
+    return found

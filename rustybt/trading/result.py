@@ -1,0 +1,215 @@
+"""What a run returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustybt.trading.order import OrderStatus
+from rustybt.trading.risk import summary as risk_summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.data.portal.bar_provider import Floats
+    from rustybt.market.pin import Pin
+    from rustybt.trading.strategy import Script
+
+ORDER_KEYS = (
+    "id",
+    "created",
+    "dt",
+    "sid",
+    "amount",
+    "filled",
+    "commission",
+    "stop",
+    "limit",
+    "stop_reached",
+    "limit_reached",
+    "status",
+    "reason",
+)
+TRANSACTION_KEYS = ("dt", "sid", "amount", "price", "order_id")
+POSITION_KEYS = ("sid", "amount", "cost_basis", "last_sale_price")
+
+
+class Result:
+    """Performance, fills and holdings of a run, with the pin of the data it was computed from.
+
+    Parameters
+    ----------
+    perf
+        The perf frame, or a function that builds it when it is first looked at.
+    pin
+        What was read; None for bars that are not of a bundle.
+    parameters
+        Arguments of the run as plain values.
+    script
+        The strategy; None when its text is not known, and the run cannot be replayed.
+    benchmark
+        Return of the benchmark in each session; zeros without a benchmark.
+    recorded_names
+        Columns of `perf` that the strategy recorded.
+    notes
+        Sentences on what was done differently from what was asked.
+    error
+        Why the run stopped early; None when it is complete.
+    """
+
+    def __init__(
+        self,
+        perf: pd.DataFrame | Callable[[], pd.DataFrame],
+        *,
+        pin: Pin | None,
+        parameters: Mapping[str, Any],
+        script: Script | None,
+        benchmark: Floats,
+        recorded_names: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+        error: str | None = None,
+    ) -> None:
+        self._perf = perf
+        self.pin = pin
+        self.parameters = dict(parameters)
+        self.script = script
+        self.benchmark = benchmark
+        self.recorded_names = recorded_names
+        self.notes = notes
+        self.error = error
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the run reached its end; False when it stopped at an error and holds the sessions before it."""
+        return self.error is None
+
+    @cached_property
+    def perf(self) -> pd.DataFrame:
+        """One row a session, labelled by its close in UTC, with Zipline's columns."""
+        return self._perf() if callable(self._perf) else self._perf
+
+    def __getitem__(self, column: str) -> Any:
+        return self.perf[column]
+
+    @cached_property
+    def transactions(self) -> pd.DataFrame:
+        """Fills in their order: session, dt, symbol, sid, amount, price, value (signed cash), order_id."""
+        frame = self._flatten("transactions", TRANSACTION_KEYS)
+        frame.insert(6, "value", frame["amount"] * frame["price"])
+        return frame
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """All orders in the order of their placing, as they stood when they last changed."""
+        frame = self._flatten("orders", ORDER_KEYS).drop_duplicates("id", keep="last")
+        frame["status"] = [OrderStatus(s).name.lower() for s in frame["status"]]
+        return frame.sort_values("id").reset_index(drop=True)
+
+    @cached_property
+    def positions(self) -> pd.DataFrame:
+        """Holdings at the end of each session: session, symbol, sid, amount, cost_basis, last_sale_price."""
+        return self._flatten("positions", POSITION_KEYS)
+
+    @property
+    def recorded(self) -> pd.DataFrame:
+        """Values that the strategy recorded, by session."""
+        return self.perf[list(self.recorded_names)]
+
+    @property
+    def returns(self) -> pd.Series[float]:
+        """Return of each session as a fraction."""
+        found: pd.Series[float] = self.perf["returns"]
+        return found
+
+    def _flatten(self, cells: str, keys: tuple[str, ...]) -> pd.DataFrame:
+        """Return the dicts of a cell column as rows; `sid` becomes the columns symbol and sid (an int)."""
+        import pandas as pd
+
+        rows = [
+            (label, *(row[key] for key in keys))
+            for label, cell in zip(self.perf["period_close"], self.perf[cells], strict=True)
+            for row in cell
+        ]
+        frame = pd.DataFrame(rows, columns=["session", *keys])
+        frame["session"] = _session_dates(frame["session"])
+        assets = list(frame["sid"])
+        frame["sid"] = np.array([a.sid for a in assets], dtype=np.int64)
+        frame.insert(frame.columns.get_loc("sid"), "symbol", [a.symbol for a in assets])
+        return frame
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of the run as plain values: rates as fractions, money in currency.
+
+        Risk metrics are computed by `empyrical` from the sessions' returns; alpha, beta and benchmark_return only where a
+        benchmark was given.
+        """
+        perf = self.perf
+        found: dict[str, Any] = {
+            "start": str(perf.index[0].date()) if len(perf) else None,
+            "end": str(perf.index[-1].date()) if len(perf) else None,
+            "sessions": len(perf),
+            "starting_cash": float(self.parameters.get("capital_base", 0.0)),
+            "ending_value": float(perf["portfolio_value"].iloc[-1]) if len(perf) else None,
+        }
+        if len(perf):
+            has_benchmark = bool(np.any(self.benchmark))
+            benchmark = self.benchmark[: len(perf)] if has_benchmark else None
+            found |= risk_summary(perf["returns"].to_numpy(dtype=np.float64), benchmark)
+        found |= {
+            "transactions": sum(len(cell) for cell in perf["transactions"]),
+            "orders": len(self.orders),
+            "commissions": float(self.orders["commission"].sum()) if len(self.orders) else 0.0,
+        }
+        if self.error is not None:
+            found["error"] = self.error
+        return found
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the result into `directory`, made if need be, and return its path; an earlier result there is replaced.
+
+        Plain files: result.json (pin, parameters, figures), perf.csv, transactions.csv, orders.csv, positions.csv and the
+        script, so that `replay` can prove the result again.
+        """
+        from rustybt.trading.result_files import write_result
+
+        return write_result(self, Path(directory))
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Result:
+        """Return the result saved in `directory`.
+
+        Raises
+        ------
+        RequestError
+            There is none, or its files cannot be read.
+        """
+        from rustybt.trading.result_files import read_result
+
+        return read_result(Path(directory))
+
+    def plot(self, path: str | Path, *, title: str = "") -> Path:
+        """Write the equity and drawdown chart as PNG and return its path.
+
+        Raises
+        ------
+        MissingDependencyError
+            matplotlib is not installed.
+        """
+        from rustybt.trading.report import curve_of, write_chart
+
+        return write_chart([curve_of(self, "strategy")], Path(path), title=title)
+
+    def __repr__(self) -> str:
+        data = self.pin.reference if self.pin is not None else "bars in memory"
+        state = "" if self.is_complete else ", incomplete"
+        return f"Result({len(self.perf)} sessions on {data}{state})"
+
+
+def _session_dates(labels: pd.Series[Any]) -> list[str]:
+    """Return ISO dates of closes; a session that closes at midnight UTC is the day before."""
+    return [str((label - timedelta(microseconds=1)).date()) for label in labels]

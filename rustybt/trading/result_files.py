@@ -1,0 +1,183 @@
+"""A result on disk: plain JSON, CSV and the script; nothing that executes when it is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rustybt.errors import RequestError
+from rustybt.market.assets import Asset, AssetAttributes
+from rustybt.market.pin import Pin
+from rustybt.trading.order import OrderStatus
+from rustybt.trading.perf import CELL_COLUMNS
+from rustybt.trading.result import ORDER_KEYS, POSITION_KEYS, TRANSACTION_KEYS, Result
+from rustybt.trading.strategy import Script
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+FACTS = "result.json"
+SCRIPT = "script.py"
+_KEYS = {"transactions": TRANSACTION_KEYS, "orders": ORDER_KEYS, "positions": POSITION_KEYS}
+_TIMES = ("dt", "created", "period_open", "period_close")
+
+
+def write_result(result: Result, directory: Path) -> Path:
+    """Write all files beside `directory` first and then move them in, so that a torn result is never read."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".writing-") as scratch:
+        made = Path(scratch)
+        assets: dict[int, Asset] = {}
+        for name, keys in _KEYS.items():
+            rows = _rows(result, name, keys, assets)
+            rows.to_csv(made / f"{name}.csv", index=False)
+        perf = result.perf
+        scalars = [c for c in perf.columns if c not in CELL_COLUMNS and c not in result.recorded_names]
+        perf[scalars].to_csv(made / "perf.csv", index=False)
+        _recorded(result).to_csv(made / "recorded.csv", index=False)
+        if result.script is not None:
+            (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
+        (made / FACTS).write_text(json.dumps(_facts(result, assets), indent=1) + "\n", encoding="utf-8")
+        # result.json last: without it there is no result.
+        for path in sorted(made.iterdir(), key=lambda p: p.name == FACTS):
+            shutil.move(path, directory / path.name)
+    return directory
+
+
+def _facts(result: Result, assets: dict[int, Asset]) -> dict[str, Any]:
+    script = result.script
+    return {
+        "format": FORMAT,
+        "pin": None if result.pin is None else result.pin.to_json(),
+        "parameters": result.parameters,
+        "script": None if script is None else {"name": script.name, "parameters": _plain(dict(script.parameters))},
+        "complete": result.is_complete,
+        "error": result.error,
+        "notes": list(result.notes),
+        "summary": _plain(result.summary()),
+        "recorded": list(result.recorded_names),
+        "benchmark": result.benchmark.tolist() if np.any(result.benchmark) else None,
+        "assets": [_asset_json(a) for _, a in sorted(assets.items())],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in JSON's types; a number that is not finite becomes null, an unknown object its text."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _rows(result: Result, name: str, keys: tuple[str, ...], assets: dict[int, Asset]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for at, cell in enumerate(result.perf[name]):
+        for row in cell:
+            asset = row["sid"]
+            assets[asset.sid] = asset
+            plain = {**row, "sid": asset.sid}
+            if "status" in plain:
+                plain["status"] = OrderStatus(plain["status"]).name.lower()
+            rows.append((at, *(plain[key] for key in keys)))
+    return pd.DataFrame(rows, columns=["row", *keys])
+
+
+def _recorded(result: Result) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = result.recorded
+    return pd.DataFrame({c: [json.dumps(_plain(v)) for v in frame[c]] for c in frame.columns})
+
+
+def _asset_json(asset: Asset) -> dict[str, Any]:
+    return {
+        "sid": asset.sid,
+        "symbol": asset.symbol,
+        "calendar": asset.calendar_name,
+        "attributes": asset.attributes.to_json(),
+    }
+
+
+def read_result(directory: Path) -> Result:
+    """Return the result saved in `directory`; see `Result.load`."""
+    import pandas as pd
+
+    try:
+        facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise RequestError(
+                f"the result in {directory} has format {facts['format']}, this rustybt reads {FORMAT}",
+                hint="pip install --upgrade rustybt",
+            )
+        perf = pd.read_csv(directory / "perf.csv", float_precision="round_trip")
+        assets = {
+            a["sid"]: Asset(
+                a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"])
+            )
+            for a in facts["assets"]
+        }
+        cells = {name: _read_cells(directory / f"{name}.csv", len(perf), assets) for name in _KEYS}
+        recorded = {name: _read_recorded(directory, name) for name in facts["recorded"]}
+        text = (directory / SCRIPT).read_text(encoding="utf-8") if facts["script"] else ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(
+            f"no readable result in {directory}: {error}", hint="save one with: rustybt run -f SCRIPT -b BUNDLE -o DIR"
+        ) from error
+    for column in ("period_open", "period_close"):
+        perf[column] = pd.DatetimeIndex(pd.to_datetime(perf[column], utc=True)).as_unit("ns")
+    for name, column in {**cells, **recorded}.items():
+        perf[name] = column
+    perf.index = pd.DatetimeIndex(perf["period_close"], name=None)
+    script = facts["script"]
+    return Result(
+        perf,
+        pin=None if facts["pin"] is None else Pin.from_json(facts["pin"]),
+        parameters=facts["parameters"],
+        script=None if script is None else Script(script["name"], text, script["parameters"]),
+        benchmark=np.array(facts["benchmark"] or [0.0] * len(perf), dtype=np.float64),
+        recorded_names=tuple(facts["recorded"]),
+        notes=tuple(facts["notes"]),
+        error=facts["error"],
+    )
+
+
+def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[dict[str, Any]]]:
+    import pandas as pd
+
+    frame = pd.read_csv(path, float_precision="round_trip", dtype={"id": str, "order_id": str, "reason": str})
+    cells: list[list[dict[str, Any]]] = [[] for _ in range(length)]
+    for name in _TIMES:
+        if name in frame:
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+    for row in frame.to_dict("records"):
+        entry = {str(k): (None if v != v else v) for k, v in row.items()}  # noqa: PLR0124 - NaN is an empty field
+        at = entry.pop("row")
+        entry["sid"] = assets[entry["sid"]]
+        if "status" in entry:
+            entry["status"] = OrderStatus[entry["status"].upper()]
+        if path.stem == "transactions":
+            entry["commission"] = None
+        cells[at].append(entry)
+    return cells
+
+
+def _read_recorded(directory: Path, name: str) -> list[Any]:
+    import pandas as pd
+
+    values = pd.read_csv(directory / "recorded.csv", dtype=str, keep_default_na=False)[name]
+    return [np.nan if (value := json.loads(text)) is None else value for text in values]
