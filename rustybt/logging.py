@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -50,9 +50,7 @@ def _to_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[
     return (name,), {"extra": {"fields": dict(event)}}
 
 
-def configure(
-    level: str | int = "WARNING", style: Literal["text", "json"] = "text", stream: TextIO | None = None
-) -> None:
+def configure(level: str | int = "WARNING", style: str = "text", stream: TextIO | None = None) -> None:
     """Write events of `level` and above to `stream` (default stderr); a second call replaces the first.
 
     Parameters

@@ -35,12 +35,35 @@ def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = 
         terminal.note(f"no bundle in {home}: rustybt ingest csv --path FILE --bundle NAME makes one")
         return
     terminal.table(
-        ["bundle", "version>", "content", "frequency", "symbols>", "rows>", "first", "last", "calendar", "source"]
-        + ["size>", "quality"],
         [
-            (b.name, b.version, short_hash(b.content_hash), ", ".join(b.frequencies), b.symbol_count, b.row_count)
-            + (b.first_session, b.last_session, b.calendar_name, b.source_type, size(b.size_bytes))
-            + (passed(b.validation_passed),)
+            "bundle",
+            "version>",
+            "content",
+            "frequency",
+            "symbols>",
+            "rows>",
+            "first",
+            "last",
+            "calendar",
+            "source",
+            "size>",
+            "quality",
+        ],
+        [
+            (
+                b.name,
+                b.version,
+                short_hash(b.content_hash),
+                ", ".join(b.frequencies),
+                b.symbol_count,
+                b.row_count,
+                b.first_session,
+                b.last_session,
+                b.calendar_name,
+                b.source_type,
+                size(b.size_bytes),
+                passed(b.validation_passed),
+            )
             for b in found
         ],
     )
@@ -77,8 +100,15 @@ def info(terminal: Terminal, *, reference: Reference) -> None:
         terminal.table(
             ["symbol", "type", "venue", "currency", "first", "last", "price basis"],
             [
-                (row["symbol"], row["asset_type"], row["venue"], row["currency"], row["first"], row["last"])
-                + (row["price_basis"],)
+                (
+                    row["symbol"],
+                    row["asset_type"],
+                    row["venue"],
+                    row["currency"],
+                    row["first"],
+                    row["last"],
+                    row["price_basis"],
+                )
                 for row in facts["assets"]
             ],
         )
@@ -153,8 +183,15 @@ def versions(terminal: Terminal, *, name: BundleName) -> None:
     terminal.table(
         ["version", "content", "created", "rows>", "source", "what", "tags"],
         [
-            (v.reference, short_hash(v.content_hash), instant(v.created_at), v.row_count, v.provenance.source_type)
-            + ("collected by gc" if v.collected else v.summary, ", ".join(v.tags))
+            (
+                v.reference,
+                short_hash(v.content_hash),
+                instant(v.created_at),
+                v.row_count,
+                v.provenance.source_type,
+                "collected by gc" if v.collected else v.summary,
+                ", ".join(v.tags),
+            )
             for v in found
         ],
     )

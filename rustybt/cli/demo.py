@@ -78,10 +78,10 @@ def demo(
     output: Output = Path("demo-output"),
     generated: Generated = False,
 ) -> int:
-    """The whole journey on sample bars: no key, no network.
+    r"""Show the whole journey on sample bars: no key, no network.
 
     CSV to a verified, versioned bundle, a backtest, a chart; then one bar is changed.
-    Real daily bars come with the extra rustybt\\[demo]; without it they are generated and say so.
+    Real daily bars come with the extra rustybt\[demo]; without it they are generated and say so.
 
     Example: rustybt demo --output demo-output
     """

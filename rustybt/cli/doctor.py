@@ -9,7 +9,6 @@ import platform
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +17,8 @@ from rustybt.cli.options import open_store
 from rustybt.errors import RustybtError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rustybt.cli.terminal import Terminal
 
 app = new_command()

@@ -77,6 +77,34 @@ Actions = Annotated[
         rich_help_panel=_CSV,
     ),
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="D", help="One of , ; tab |; found if absent.", rich_help_panel=_CSV),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="E", help="Of the text; UTF-8 if absent.", rich_help_panel=_CSV)
+]
+SkipLines = Annotated[
+    int, typer.Option("--skip-lines", metavar="N", min=0, help="Lines before the header.", rich_help_panel=_CSV)
+]
+Symbol = Annotated[
+    str | None,
+    typer.Option(
+        "--symbol",
+        metavar="S",
+        help="Symbol of a file without a symbol column, instead of its name.",
+        rich_help_panel=_CSV,
+    ),
+]
+BarLabel = Annotated[
+    str,
+    typer.Option(
+        "--bar-label",
+        metavar="L",
+        help="Which end of an intraday bar its time names: open or close.",
+        rich_help_panel=_CSV,
+    ),
+]
 CsvDir = Annotated[
     str,
     typer.Option(
@@ -122,6 +150,11 @@ def csv(
     column_map: ColumnMap = None,
     timezone: Timezone = None,
     date_format: DateFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    skip_lines: SkipLines = 0,
+    symbol: Symbol = None,
+    bar_label: BarLabel = "open",
     calendar: Calendar = None,
     asset_type: AssetType = None,
     venue: Venue = None,
@@ -138,6 +171,11 @@ def csv(
         "column_map": read_pairs(column_map, "--column-map") if column_map else None,
         "timezone": timezone,
         "date_format": date_format,
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "skip_lines": skip_lines,
+        "symbol": symbol,
+        "bar_label": bar_label,
         "calendar": calendar,
         "asset_type": asset_type,
         "venue": venue,
@@ -192,6 +230,7 @@ def _registered(name: str) -> Any:
     def run(
         terminal: Terminal,
         ctx: typer.Context,
+        *,
         bundle: Bundle = "",
         symbols: Symbols = None,
         symbols_file: SymbolsFile = None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -19,7 +18,7 @@ from rustybt.cli.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, report
 from rustybt.cli.terminal import Terminal, silence_stdout
 
 if TYPE_CHECKING:
-    import click
+    from collections.abc import Sequence
 
 
 class Entry(NamedTuple):
@@ -40,7 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", "Run a strategy script on a bundle.", _BACKTEST),
     "replay": Entry("replay", "Run a saved result again on its pinned data and compare.", _BACKTEST),
     "report": Entry("report", "Write a report of a saved result: one HTML page and a chart.", _BACKTEST),
-    "demo": Entry("demo", "The whole journey on sample bars: no key, no network.", _SETUP),
+    "demo": Entry("demo", "Show the whole journey on sample bars: no key, no network.", _SETUP),
     "config": Entry("config", "Show or change settings.", _SETUP),
     "doctor": Entry("doctor", "Check this installation and its home directory.", _SETUP),
 }
@@ -55,7 +54,7 @@ class LazyGroup(TyperGroup):
         return name, load(name) if name in COMMANDS else entry, rest
 
 
-def load(name: str) -> click.Command:
+def load(name: str) -> Any:
     """Import the command `name` and return it."""
     module = importlib.import_module(f"rustybt.cli.{COMMANDS[name].module}")
     loaded: Any = typer.main.get_command(module.app)
@@ -92,6 +91,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - the signature of an o
 
 def start(
     ctx: typer.Context,
+    *,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,

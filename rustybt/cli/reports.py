@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rustybt.cli.bundle_facts import passed, quality_sentence, short_hash, size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rustybt.cli.terminal import Terminal
 
 #: Rows and symbols listed before the rest is only counted; --json has them all.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import MissingDependencyError, RustybtError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rustybt.cli.terminal import Terminal
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from rich.console import Console
 
     from rustybt.cli.progress import Progress
-
-#: A pipe has no width; wide enough that no cell is ever cut.
-PIPE_WIDTH = 10_000
 
 
 class Terminal:
@@ -80,38 +78,57 @@ class Terminal:
         sys.stderr.write(f"{text}\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-        """Print rows under headings; numbers are set to the right. In a pipe: no frame, never cut.
+        """Print rows under headings; in a pipe without frame or colour, and never cut.
 
         A column whose heading ends in ``>`` is set to the right.
         """
+        cells = [[_cell(value) for value in row] for row in rows]
+        if not sys.stdout.isatty():
+            self._plain(title, [[column.removesuffix(">") for column in columns], *cells], columns)
+            return
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
-        console = self.console()
-        style = box.SIMPLE_HEAD if console.is_terminal else None
-        table = Table(box=style, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+        table = Table(
+            box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
+        )
         for column in columns:
-            right = column.endswith(">")
-            table.add_column(column.removesuffix(">"), justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row))
-        console.print(table)
+            justify: Literal["left", "right"] = "right" if column.endswith(">") else "left"
+            table.add_column(column.removesuffix(">"), justify=justify, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
+        self._console().print(table)
 
     def facts(self, pairs: Iterable[tuple[str, Any]], *, title: str = "") -> None:
         """Print names and values, one a line."""
+        cells = [[_cell(name), _cell(value)] for name, value in pairs]
+        if not sys.stdout.isatty():
+            self._plain(title, cells, ("", ""))
+            return
         from rich.table import Table
+        from rich.text import Text
 
-        console = self.console()
-        table = Table(box=None, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-        table.show_header = False
-        table.add_column(style="dim" if console.is_terminal else "")
+        table = Table(box=None, title=title or None, title_justify="left", title_style="bold", show_header=False)
+        table.add_column(style="dim")
         table.add_column(overflow="fold")
-        for name, value in pairs:
-            table.add_row(_cell(name), _cell(value))
-        console.print(table)
+        for name, value in cells:
+            table.add_row(Text(name), Text(value))
+        self._console().print(table)
 
-    def console(self) -> Console:
-        """Return a rich console on stdout: coloured on a terminal, plain and wide in a pipe."""
+    def _plain(self, title: str, cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+        """Print cells in columns two spaces apart."""
+        if title:
+            self.line(title)
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            parts = [
+                cell.rjust(width) if column.endswith(">") else cell.ljust(width)
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            ]
+            self.line("  ".join(parts).rstrip())
+
+    def _console(self) -> Console:
         from rich.console import Console
 
         class StdoutConsole(Console):
@@ -120,8 +137,7 @@ class Terminal:
             def on_broken_pipe(self) -> None:
                 raise  # noqa: PLE0704 - called while the error is handled
 
-        is_terminal = sys.stdout.isatty()
-        return StdoutConsole(file=sys.stdout, width=None if is_terminal else PIPE_WIDTH, highlight=False)
+        return StdoutConsole(file=sys.stdout, highlight=False)
 
     def progress(self) -> Progress:
         """Return a reporter for long work; use it as a context manager and hand it to the library."""
@@ -130,17 +146,13 @@ class Terminal:
         return Progress(sys.stderr, enabled=self.show_progress and not self.quiet)
 
 
-def _cell(value: Any) -> Any:
-    """Return one cell: text without markup and without control characters."""
-    from rich.text import Text
-
+def _cell(value: Any) -> str:
+    """Return one cell as text without control characters."""
     if value is None:
-        return Text("-", style="dim")
+        return "-"
     if isinstance(value, bool):
-        return Text("yes" if value else "no")
-    if isinstance(value, int):
-        return Text(f"{value:,}")
-    return Text(printable(str(value)))
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def printable(text: str) -> str:
@@ -156,6 +168,6 @@ def silence_stdout() -> None:
     try:
         os.dup2(null, sys.stdout.fileno())
     except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives until the process ends
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     finally:
         os.close(null)

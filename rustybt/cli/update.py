@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, open_store
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
 
-app: typer.Typer = new_command()
+app = new_command()
 
 
 @command(app)

@@ -17,7 +17,7 @@ import polars as pl
 from rustybt.errors import DataQualityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 VALUE_COLUMNS = (*PRICE_COLUMNS, "volume")
@@ -99,6 +99,8 @@ def sort_bars(frame: pl.DataFrame) -> pl.DataFrame:
 def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Return all rows of contract frames, sorted; the only place where bars are joined.
 
+    Each frame is taken to be sorted and unique, as the contract says.
+
     Raises
     ------
     DataQualityError
@@ -108,4 +110,45 @@ def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     for part in parts:
         if part.schema != BAR_SCHEMA:
             raise DataQualityError(f"cannot join bars of another schema: {dict(part.schema)}")
-    return check_bars(sort_bars(pl.concat(parts))) if parts else empty_bars()
+    parts = [part for part in parts if part.height]
+    if len(parts) <= 1:
+        return parts[0] if parts else empty_bars()
+    joined = pl.concat(parts)
+    order = interleaved_order(parts)
+    return check_bars(sort_bars(joined)) if order is None else joined[order]
+
+
+def interleaved_order(parts: Sequence[pl.DataFrame]) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+    """Return the rows of the joined `parts` in order of (symbol, timestamp), or None where that needs a real sort.
+
+    Each part is sorted by (symbol, timestamp). Where no two parts overlap in the time of a symbol, as with a base and its
+    tail, whole runs are put one behind the other, which is many times faster than sorting.
+    """
+    runs = pl.concat(_runs(part) for part in parts).with_columns(offset=pl.col("length").cum_sum() - pl.col("length"))
+    runs = runs.sort("symbol", "first")
+    overlapping = (pl.col("symbol") == pl.col("symbol").shift(1)) & (pl.col("first") <= pl.col("last").shift(1))
+    if runs.select(overlapping.any()).item():
+        return None
+    lengths, offsets = runs["length"].to_numpy(), runs["offset"].to_numpy()
+    ends = np.cumsum(lengths)
+    return np.repeat(offsets - ends + lengths, lengths) + np.arange(int(ends[-1]), dtype=np.int64)
+
+
+def _runs(part: pl.DataFrame) -> pl.DataFrame:
+    """Return each symbol of a sorted frame with its first and last timestamp and its number of rows."""
+    starts = series_starts(part["symbol"])
+    ends = np.append(starts[1:], part.height) if len(starts) else starts
+    stamps = part["timestamp"].to_physical()
+    return pl.DataFrame(
+        {
+            "symbol": part["symbol"].gather(starts),
+            "first": stamps.gather(starts),
+            "last": stamps.gather(ends - 1),
+            "length": pl.Series(ends - starts, dtype=pl.Int64),
+        }
+    )
+
+
+def spans_of(frame: pl.DataFrame) -> list[tuple[str, int, int]]:
+    """Return (symbol, first, last timestamp in us UTC) of each symbol of a sorted frame."""
+    return _runs(frame).select("symbol", "first", "last").rows()

@@ -259,15 +259,26 @@ def _from_objects(series: pl.Series) -> ParsedDecimals:
 
 def smallest_scale(series: pl.Series) -> int:
     """Return the smallest number of decimals, 0 to 18, that holds every value of a Decimal(38, 18) series exactly."""
+    return _narrowed(series)[1]
+
+
+def narrow(series: pl.Series) -> pl.Series:
+    """Return a Decimal(38, 18) series as Decimal(38, s) with the smallest scale s that loses no digit."""
+    return _narrowed(series)[0]
+
+
+def _narrowed(series: pl.Series) -> tuple[pl.Series, int]:
+    """Guess the scale from a sample, then prove it: cast there and back, and compare every value."""
     sample = series.drop_nulls().gather_every(max(1, series.len() // _SAMPLE_ROWS))
     scale = _scale_of(sample)
     while scale < MAX_SCALE:
-        narrow = series.cast(pl.Decimal(38, scale), strict=False).cast(DECIMAL, strict=False)
-        losing = (narrow != series).fill_null(value=False) | (narrow.is_null() & series.is_not_null())
+        candidate = series.cast(pl.Decimal(38, scale), strict=False)
+        widened = candidate.cast(DECIMAL, strict=False)
+        losing = (widened != series).fill_null(value=False) | (widened.is_null() & series.is_not_null())
         if not losing.any():
-            break
+            return candidate, scale
         scale = max(scale + 1, _scale_of(series.filter(losing).head(_SAMPLE_ROWS)))
-    return scale
+    return series, MAX_SCALE
 
 
 def _scale_of(series: pl.Series) -> int:

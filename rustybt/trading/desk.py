@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,7 +161,7 @@ class Desk:
         """Keep values for the perf frame; see `rustybt.api.record`."""
         if len(args) % 2:
             raise RequestError("record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)")
-        self.recorded |= {str(name): value for name, value in batched(args, 2)}
+        self.recorded |= {str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}
         self.recorded |= kwargs
 
     # Models --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from rustybt.data.bundles.revision import read_blocks
 from rustybt.data.bundles.storage.parquet import column_floats
 from rustybt.errors import CorruptBundleError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
-from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars, series_starts
+from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars, interleaved_order, series_starts
 from rustybt.market.calendars import get_calendar, library_version
 from rustybt.market.corporate_actions import CorporateAction, in_force
 from rustybt.market.frequency import DAILY, Frequency
@@ -451,8 +451,10 @@ def _to_arrays(parts: Sequence[pl.DataFrame], fields: Sequence[str]) -> BarArray
     keys = pl.concat(frames) if frames else empty_bars().select("timestamp", "symbol")
     values = {name: np.concatenate([column_floats(part[name]) for part in parts] or [np.empty(0)]) for name in fields}
     if len(parts) > 1:
-        keys = keys.with_row_index("__row").sort("symbol", "timestamp")
-        order = keys["__row"].to_numpy()
+        order = interleaved_order(parts)
+        if order is None:
+            order = keys.with_row_index("row").sort("symbol", "timestamp")["row"].to_numpy().astype(np.int64)
+        keys = keys[order]
         values = {name: column[order] for name, column in values.items()}
     starts = series_starts(keys["symbol"])
     symbols = tuple(keys["symbol"].gather(starts).to_list())

@@ -35,7 +35,7 @@ from rustybt.data.bundles.records import (
 from rustybt.data.bundles.revision import Revision
 from rustybt.errors import BundleNameError, ConflictError, RequestError
 from rustybt.market.assets import AssetAttributes
-from rustybt.market.bars import check_bars, empty_bars
+from rustybt.market.bars import check_bars, empty_bars, spans_of
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
 from rustybt.market.request import check_symbol
 
@@ -93,11 +93,7 @@ class _Delivered:
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def note(self, bars: pl.DataFrame) -> None:
-        spans = bars.group_by("symbol").agg(
-            pl.col("timestamp").to_physical().min().alias("first"),
-            pl.col("timestamp").to_physical().max().alias("last"),
-        )
-        for symbol, first, last in spans.rows():
+        for symbol, first, last in spans_of(bars):
             known = self.spans.get(symbol, (first, last))
             self.spans[symbol] = (min(known[0], first), max(known[1], last))
 

@@ -24,8 +24,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rustybt.market.bars import VALUE_COLUMNS, series_starts
-from rustybt.market.decimals import MAX_SCALE, smallest_scale, to_integers
+from rustybt.market.bars import DECIMAL, VALUE_COLUMNS, series_starts
+from rustybt.market.decimals import MAX_SCALE, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def months_of(timestamps: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def hash_blocks(bars: pl.DataFrame, frequency: str) -> pl.DataFrame:
-    """Return one row of `BLOCK_SCHEMA` for each (symbol, month) of contract bars.
+    """Return one row of `BLOCK_SCHEMA` for each (symbol, month) of bars, with wide or narrow decimals: the same digests.
 
     The frame must hold whole blocks: every bar of each (symbol, month) that it touches.
     """
@@ -141,10 +141,14 @@ def _stripped_columns(
     integers: list[Integers] = []
     scales = np.empty((len(starts), len(VALUE_COLUMNS)), dtype=np.uint8)
     for at, name in enumerate(VALUE_COLUMNS):
-        scale = smallest_scale(bars[name])
-        values = to_integers(bars[name], scale)
-        if values is None:
+        column = bars[name]
+        if column.dtype == DECIMAL:
+            column = narrow(column)
+        scale: int = column.dtype.scale  # type: ignore[attr-defined]
+        found = column.to_physical().cast(pl.Int64, strict=False)
+        if found.null_count():
             return None
+        values: Integers = found.to_numpy()
         values, scales[:, at] = _strip_zeros(values, scale, starts, lengths)
         integers.append(values)
     return integers, scales

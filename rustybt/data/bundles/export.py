@@ -15,11 +15,11 @@ import polars as pl
 from rustybt.__about__ import __version__
 from rustybt.data.bundles.records import Alias, AssetRecord, CommitResult
 from rustybt.data.bundles.storage.local import translated
-from rustybt.data.bundles.storage.parquet import decode_bars, encode_bars
+from rustybt.data.bundles.storage.parquet import decode_bars, encode_bars, narrow_bars
 from rustybt.errors import BadResponseError, MissingDependencyError, RequestError, SourceUnavailableError
 from rustybt.market.bars import BAR_COLUMNS, TIMESTAMP, VALUE_COLUMNS, sort_bars
 from rustybt.market.corporate_actions import CorporateAction
-from rustybt.market.decimals import parse_decimals, smallest_scale
+from rustybt.market.decimals import parse_decimals
 from rustybt.market.frequency import Frequency
 from rustybt.market.provenance import Provenance
 
@@ -90,15 +90,10 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _narrowed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return bars without the trailing zeros that the wide dtype carries."""
-    return rows.with_columns(rows[name].cast(pl.Decimal(38, smallest_scale(rows[name]))) for name in VALUE_COLUMNS)
-
-
 def _to_csv(rows: pl.DataFrame, frequency: str) -> bytes:
     stamp = pl.col("timestamp")
     label = stamp.dt.strftime("%Y-%m-%dT%H:%M:%SZ" if Frequency.parse(frequency).is_intraday else "%Y-%m-%d")
-    return _narrowed(rows).with_columns(label).write_csv().encode()
+    return narrow_bars(rows).with_columns(label).write_csv().encode()
 
 
 def _from_csv(data: bytes) -> pl.DataFrame:
@@ -130,7 +125,7 @@ def _from_arrow(data: bytes) -> pl.DataFrame:
 
 _ENCODERS: dict[str, Callable[[pl.DataFrame, str], bytes]] = {
     "csv": _to_csv,
-    "parquet": lambda rows, _: encode_bars(rows),
+    "parquet": lambda rows, _: encode_bars(narrow_bars(rows)),
     "arrow": _to_arrow,
 }
 _DECODERS: dict[str, Callable[[bytes], pl.DataFrame]] = {

@@ -24,7 +24,7 @@ from rustybt.data.bundles.layout import (
 )
 from rustybt.data.bundles.merge import Merged, Scope, join_touched, merge_bars
 from rustybt.data.bundles.records import FileRecord
-from rustybt.data.bundles.storage.parquet import encode_bars, encode_table
+from rustybt.data.bundles.storage.parquet import encode_bars, encode_table, narrow_bars, widen
 from rustybt.market.bars import concat_bars, empty_bars
 
 if TYPE_CHECKING:
@@ -212,19 +212,26 @@ class Revision:
         return [cluster for files in groups.values() for cluster in cluster_files(files)]
 
     def _touched_rows(self, files: Sequence[FileRecord], touched: pl.DataFrame) -> pl.DataFrame:
-        parts: list[pl.DataFrame] = []
+        """Return the rows of touched blocks, whole blocks, narrow where they come from one file."""
         first, last = int(touched["month"].min()), int(touched["month"].max())  # type: ignore[arg-type]
+        parts: list[pl.DataFrame] = []
         for record in files:
             low, high = months_of(np.array([record.first_bar, record.last_bar], dtype=np.int64)).tolist()
-            if high < first or low > last:
-                continue
-            rows = self._load(record)
-            months = pl.Series("month", months_of(rows["timestamp"].to_physical().to_numpy()), dtype=pl.Int32)
-            keyed = rows.with_columns(months)
-            if first > low or last < high:
-                keyed = keyed.filter(pl.col("month").is_between(first, last))
-            parts.append(keyed.join(touched, on=["symbol", "month"], how="semi", maintain_order="left").drop("month"))
-        return concat_bars(parts)
+            if first <= high and low <= last:
+                rows = self._rows_of_months(record, max(first, low), min(last, high))
+                if rows.height:
+                    parts.append(_only_touched(rows, touched))
+        return parts[0] if len(parts) == 1 else concat_bars(widen(part) for part in parts)
+
+    def _rows_of_months(self, record: FileRecord, first: int, last: int) -> pl.DataFrame:
+        start, end = _month_start(first), _month_start(last + 1) - 1
+        recent = self._recent.get(record.file_key)
+        if recent is None:
+            return self._reader.stored_bars(record, None, start, end)
+        if start <= record.first_bar and record.last_bar <= end:
+            return recent
+        stamp = pl.col("timestamp").to_physical()
+        return recent.filter(stamp.is_between(start, end))
 
     def _write_blocks(self, merged: pl.DataFrame, difference: pl.DataFrame) -> None:
         present = [record for record in self._live.values() if record.kind == "blocks"]
@@ -239,7 +246,7 @@ class Revision:
 
     def _load(self, record: FileRecord) -> pl.DataFrame:
         recent = self._recent.get(record.file_key)
-        return self._reader.bars(record) if recent is None else recent
+        return self._reader.bars(record) if recent is None else widen(recent)
 
     def _drop(self, record: FileRecord) -> None:
         del self._live[record.file_key]
@@ -249,7 +256,8 @@ class Revision:
             self.files_written -= 1
 
     def _write_bars(self, partition: str, bars: pl.DataFrame) -> None:
-        for part in split_for_files(bars):
+        for wide in split_for_files(bars):
+            part = narrow_bars(wide)
             stamps = part["timestamp"].to_physical()
             record = self._write(
                 "bars",
@@ -287,6 +295,22 @@ class Revision:
         self.files_written += 1
         self.bytes_written += len(data)
         return record
+
+
+def _month_start(month: int) -> int:
+    """Return the first instant of a month, counted from January 1970, in microseconds UTC."""
+    return int(np.datetime64(month, "M").astype("datetime64[us]").astype(np.int64))
+
+
+def _only_touched(rows: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of touched blocks; all rows where most are touched, since hashing a block again changes nothing."""
+    months = pl.Series("month", months_of(rows["timestamp"].to_physical().to_numpy()), dtype=pl.Int32)
+    starts = (rows["symbol"] != rows["symbol"].shift(1)) | (months != months.shift(1))
+    if touched.height * 2 > int(starts.sum() or 0):
+        return rows
+    return (
+        rows.with_columns(months).join(touched, on=["symbol", "month"], how="semi", maintain_order="left").drop("month")
+    )
 
 
 def read_blocks(reader: FileReader, files: Iterable[FileRecord]) -> pl.DataFrame:

@@ -57,8 +57,10 @@ class SourceBars:
         if start is None:
             raise RequestError("a run on a data source needs a start", hint="pass start='2020-01-01'")
         self._source = source
+        #: Dates of the run.
+        self.simulated = (start, end or datetime.now(tz=UTC).date())
         self._start = start - _WARM_UP
-        self._end = end or datetime.now(tz=UTC).date()
+        self._end = self.simulated[1]
         self.calendar_name = calendar_name or calendar_for(None, "equity")
         self.frequencies = (frequency,)
         self._wanted = list(dict.fromkeys(symbols))

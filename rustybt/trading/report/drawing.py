@@ -35,8 +35,10 @@ def draw(curves: Sequence[Curve], currency: str = "USD") -> str:
     loss_ticks = value_ticks(depth, 0.0, 3)
     down = _Scale(loss_ticks[0], 0.0, DRAWDOWN_TOP + DRAWDOWN_HEIGHT, DRAWDOWN_TOP)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="Portfolio value and drawdown, {first} to {last}">'
+        (
+            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            f'aria-label="Portfolio value and drawdown, {first} to {last}">'
+        )
     ]
     for day, label in date_ticks(first.item(), last.item()):
         at = x.at(float(np.datetime64(day, "D").astype(np.int64)))

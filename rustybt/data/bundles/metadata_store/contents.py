@@ -27,16 +27,14 @@ AssetKey = tuple[str, str, str]
 
 def ensure_sids(connection: Connection, keys: Iterable[AssetKey]) -> dict[AssetKey, int]:
     """Return the sid of each (venue, symbol, listing epoch), giving new ones where needed; a sid is never used again."""
-    found: dict[AssetKey, int] = {}
-    for key in keys:
-        venue, symbol, epoch = key
-        where = (assets.c.venue == venue) & (assets.c.symbol == symbol) & (assets.c.listing_epoch == epoch)
-        sid = connection.execute(select(assets.c.sid).where(where)).scalar_one_or_none()
-        if sid is None:
-            made = connection.execute(insert(assets).values(venue=venue, symbol=symbol, listing_epoch=epoch))
-            sid = made.inserted_primary_key[0]  # type: ignore[index]
-        found[key] = int(sid)
-    return found
+    wanted = list(dict.fromkeys(keys))
+    known = known_sids(connection)
+    fresh = [key for key in wanted if key not in known]
+    if fresh:
+        names = ("venue", "symbol", "listing_epoch")
+        connection.execute(insert(assets), [dict(zip(names, key, strict=True)) for key in fresh])
+        known = known_sids(connection)
+    return {key: known[key] for key in wanted}
 
 
 def known_sids(connection: Connection) -> dict[AssetKey, int]:

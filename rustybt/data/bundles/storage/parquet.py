@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rustybt.market.bars import BAR_SCHEMA, DECIMAL, VALUE_COLUMNS
-from rustybt.market.decimals import integers_to_floats, smallest_scale, to_integers
+from rustybt.market.decimals import integers_to_floats, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,20 +21,23 @@ ROW_GROUP_ROWS = 125_000
 _INT64_DIGITS = 18
 
 
+def narrow_bars(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return contract bars with each number column at the smallest scale that holds its values."""
+    return bars.with_columns(narrow(bars[name]) for name in VALUE_COLUMNS)
+
+
 def encode_bars(bars: pl.DataFrame) -> bytes:
-    """Return one Parquet file of contract bars, each number column at the smallest scale that holds its values.
+    """Return one Parquet file of bars that `narrow_bars` made.
 
     DECIMAL with INT64 physical type while 18 digits suffice, 128 bits beyond; LZ4, row groups of 125,000 rows.
     """
-    columns = [bars["timestamp"], bars["symbol"], *(_narrow(bars[name]) for name in VALUE_COLUMNS)]
-    return _to_bytes(pl.DataFrame(columns))
+    return _to_bytes(bars.with_columns(_fit(bars[name]) for name in VALUE_COLUMNS))
 
 
-def _narrow(values: pl.Series) -> pl.Series:
-    scale = smallest_scale(values)
-    integers = to_integers(values, scale)
-    fits = integers is not None and (integers.size == 0 or int(np.abs(integers).max()) < 10**_INT64_DIGITS)
-    return values.cast(pl.Decimal(_INT64_DIGITS if fits else 38, scale))
+def _fit(values: pl.Series) -> pl.Series:
+    scale: int = values.dtype.scale  # type: ignore[attr-defined]
+    fitting = values.cast(pl.Decimal(_INT64_DIGITS, scale), strict=False)
+    return values if fitting.null_count() else fitting
 
 
 def _to_bytes(frame: pl.DataFrame) -> bytes:

@@ -1,0 +1,488 @@
+"""Run a Zipline strategy: `run_algorithm`, `TradingAlgorithm` and the replay of a saved result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rustybt.__about__ import __version__
+from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
+from rustybt.data.portal.portal import span
+from rustybt.errors import BundleError, BundleNotFoundError, RequestError, RustybtError, VersionNotFoundError
+from rustybt.market.frequency import DAILY, Frequency
+from rustybt.market.pin import Pin
+from rustybt.trading.active import activate
+from rustybt.trading.desk import Desk
+from rustybt.trading.models import describe_model, model_of
+from rustybt.trading.perf import build_perf
+from rustybt.trading.replay import ReplayReport, compare
+from rustybt.trading.result import Result
+from rustybt.trading.simulation import Progress, Simulation
+from rustybt.trading.strategy import Script, Strategy, load_script, run_script, script_of, strategy_error
+
+if TYPE_CHECKING:
+    from rustybt.data.portal.bar_provider import Floats
+    from rustybt.trading.commission import CommissionModel
+    from rustybt.trading.portfolio import Account, Portfolio
+    from rustybt.trading.session_log import SessionLog
+    from rustybt.trading.slippage import SlippageModel
+
+__all__ = ["Driver", "TradingAlgorithm", "load_script", "replay", "run_algorithm"]
+
+
+class Driver(Protocol):
+    """Moves an algorithm through time: the simulation here, a live feed elsewhere."""
+
+    log: SessionLog
+
+    def run(self) -> SessionLog:
+        """Run to the end and return the record of the sessions."""
+        ...
+
+
+class TradingAlgorithm:
+    """A strategy on bars; it is also the `context` that the strategy's functions get, and keeps what they set on it.
+
+    Parameters
+    ----------
+    start, end
+        First and last date, both included; by default, and at most, those of the bars.
+    initialize, handle_data, before_trading_start, analyze
+        The strategy, as in Zipline.
+    capital_base
+        Cash at the start, in the currency of the assets.
+    data_frequency
+        ``daily``.
+    bundle
+        An opened bundle, or its reference: ``us``, ``us@3``, ``us@TAG``.
+    data_source
+        A source to fetch bars from instead; `symbols` are fetched together, others when they are looked up.
+    trading_calendar
+        Name of the calendar whose sessions drive the run, or an object with a `name`; by default the bundle's.
+    benchmark_returns
+        Series of session returns by date; sessions it lacks count as 0.
+    commission, slippage
+        Models; by default Zipline's, `PerShare` of 0.001 and `FixedBasisPointsSlippage` of 5 with a tenth of the volume.
+    store
+        Where bundles are opened; by default the user's.
+    script
+        Path of a strategy file, or a loaded one, instead of functions.
+    driver
+        Makes what moves the run through time from its state; by default the simulation.
+    **initialize_kwargs
+        Passed to `initialize`.
+
+    Raises
+    ------
+    RequestError
+        No bars are given, or both a bundle and a source; the dates hold no session; the capital is not positive.
+    """
+
+    def __init__(
+        self,
+        start: Any = None,
+        end: Any = None,
+        initialize: Callable[..., Any] | None = None,
+        capital_base: float = 1e6,
+        handle_data: Callable[..., Any] | None = None,
+        before_trading_start: Callable[..., Any] | None = None,
+        analyze: Callable[..., Any] | None = None,
+        data_frequency: str = "daily",
+        bundle: Any = None,
+        data_source: Any = None,
+        trading_calendar: Any = None,
+        benchmark_returns: Any = None,
+        commission: CommissionModel | None = None,
+        slippage: SlippageModel | None = None,
+        store: Any = None,
+        progress: Progress | None = None,
+        script: str | Path | Strategy | None = None,
+        symbols: Sequence[str] = (),
+        driver: Callable[[Any, Progress | None], Driver] | None = None,
+        **initialize_kwargs: Any,
+    ) -> None:
+        frequency = Frequency.parse(data_frequency)
+        if frequency != DAILY:
+            raise RequestError(f"backtests run on daily bars, not yet on {frequency}", hint="data_frequency='daily'")
+        if not capital_base > 0 or not np.isfinite(capital_base):
+            raise RequestError(f"the capital must be above 0, not {capital_base}", hint="capital_base=1e6")
+        if (bundle is None) == (data_source is None):
+            raise RequestError(
+                "a run needs bars: pass either bundle= or data_source=",
+                hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('yfinance'), ...)",
+            )
+        given = {
+            "initialize": initialize,
+            "handle_data": handle_data,
+            "before_trading_start": before_trading_start,
+            "analyze": analyze,
+        }
+        self._strategy = _strategy(script, given)
+        self._bundle, self._store = bundle, store
+        self._source, self._symbols = data_source, tuple(symbols)
+        self._start, self._end = _date(start, "start"), _date(end, "end")
+        if self._start is not None and self._end is not None and self._end < self._start:
+            raise RequestError(f"the end {self._end} comes before the start {self._start}")
+        self._capital_base = float(capital_base)
+        self._calendar = getattr(trading_calendar, "name", trading_calendar)
+        self._benchmark = benchmark_returns
+        self._models = {"commission": commission, "slippage": slippage}
+        self._initialize_kwargs = initialize_kwargs
+        self._progress = progress
+        self._driver = driver or Simulation
+        self._notes: list[str] = []
+        self._desk: Desk | None = None
+
+    # What a strategy reads of its context ---------------------------------------------------------------------------
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """What is held and what it is worth."""
+        return self._running.portfolio
+
+    @property
+    def account(self) -> Account:
+        """The trading account."""
+        return self._running.account
+
+    @property
+    def blotter(self) -> Any:
+        """The open orders."""
+        return self._running.blotter
+
+    @property
+    def datetime(self) -> Any:
+        """The present instant in UTC."""
+        return self._running.datetime
+
+    @property
+    def recorded_vars(self) -> dict[str, Any]:
+        """Values recorded so far."""
+        return dict(self._running.recorded)
+
+    @property
+    def data_portal(self) -> PolarsDataPortal:
+        """Serves the bars."""
+        return self._running.portal
+
+    @property
+    def _running(self) -> Desk:
+        if self._desk is None:
+            raise RequestError("the algorithm is not running", hint="call run()")
+        return self._desk
+
+    # Running -------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Result:
+        """Run the strategy over all sessions.
+
+        Raises
+        ------
+        StrategyError
+            The strategy raised; the message names the bar, the session and the line, and `partial_result` on the error
+            is the result of the sessions before it.
+        """
+        with ExitStack() as stack:
+            bars = self._open(stack)
+            start, end = self._range(bars)
+            portal = PolarsDataPortal(calendar=self._calendar, bars=bars, start=start, end=end)
+            self._desk = desk = self._make_desk(portal)
+            driver = self._driver(desk, self._progress)
+            stack.enter_context(activate(desk))
+            build = partial(self._result, desk, driver, bars)
+            try:
+                self._initialize(desk)
+                driver.run()
+            except RustybtError as error:
+                # Beside `details`, which are printed as JSON.
+                error.__dict__["partial_result"] = build(error=error.message)
+                raise
+            result = build()
+            if "analyze" in desk.user_functions:
+                try:
+                    desk.user_functions["analyze"](self, result.perf)
+                except Exception as error:
+                    found = strategy_error(error, "in analyze")
+                    found.__dict__["partial_result"] = result
+                    raise found from error
+            return result
+
+    def _open(self, stack: ExitStack) -> BarProvider:
+        if self._source is not None:
+            name = self._calendar
+            return SourceBars(self._source, self._symbols, self._start, self._end, calendar_name=name)
+        if not isinstance(self._bundle, str):
+            opened: BarProvider = self._bundle
+            return opened
+        store = self._store
+        if store is None:
+            from rustybt.data.bundles.store import BundleStore
+
+            store = stack.enter_context(BundleStore())
+        opened = stack.enter_context(store.open(self._bundle))
+        return opened
+
+    def _range(self, bars: BarProvider) -> tuple[date, date]:
+        """Return the dates to run, those asked for within those of the bars."""
+        if isinstance(bars, SourceBars):
+            return bars.simulated
+        first, last = span(bars)
+        start, end = self._start or first, self._end or last
+        if end < first or start > last:
+            raise RequestError(
+                f"the bars go from {first} to {last}: nothing lies from {start} to {end}",
+                hint=f"choose dates between {first} and {last}",
+            )
+        if start < first:
+            self._notes.append(f"started on {first}, the first bar, not on {start}")
+        if end > last:
+            self._notes.append(f"ended on {last}, the last bar, not on {end}")
+        return max(start, first), min(end, last)
+
+    def _make_desk(self, portal: PolarsDataPortal) -> Desk:
+        axis = portal.axis
+        environment = {
+            "arena": "backtest",
+            "data_frequency": "daily",
+            "start": portal.axis.index[axis.before],
+            "end": portal.axis.index[axis.before + axis.length - 1],
+            "capital_base": self._capital_base,
+            "platform": "rustybt",
+        }
+        desk = Desk(portal, self._capital_base, self, self._strategy.functions, environment)
+        if self._models["slippage"] is not None:
+            desk.set_slippage(self._models["slippage"])
+        if self._models["commission"] is not None:
+            desk.set_commission(self._models["commission"])
+        return desk
+
+    def _initialize(self, desk: Desk) -> None:
+        function = desk.user_functions.get("initialize")
+        if function is not None:
+            desk.datetime = desk.portal.axis.index[desk.portal.axis.before].tz_localize("UTC")
+            # Nothing of the simulated time is known yet.
+            desk.portal.set_clock(0, -1)
+            try:
+                function(self, **self._initialize_kwargs)
+            except Exception as error:
+                raise strategy_error(error, "in initialize") from error
+        desk.initialized = True
+
+    def _result(self, desk: Desk, driver: Driver, bars: BarProvider, error: str | None = None) -> Result:
+        axis = desk.portal.axis
+        rows = slice(axis.before, axis.before + axis.length)
+        opens, closes = axis.opens[rows].copy(), axis.closes[rows].copy()
+        log = driver.log
+        benchmark = self._benchmark_of(desk)
+        names = tuple(dict.fromkeys(name for record in log.records for name in record.recorded))
+        parameters = {
+            "start": str(desk.sessions[0]),
+            "end": str(desk.sessions[-1]),
+            "capital_base": self._capital_base,
+            "data_frequency": "daily",
+            "trading_calendar": axis.calendar_name,
+            "benchmark": "returns" if self._benchmark is not None else None,
+            "initialize": sorted(self._initialize_kwargs),
+            **{role: describe_model(model) for role, model in self._models.items()},
+        }
+        return Result(
+            partial(build_perf, log, opens, closes, benchmark),
+            pin=_pin(bars, desk),
+            parameters=parameters,
+            script=self._strategy.script,
+            benchmark=benchmark,
+            recorded_names=names,
+            notes=tuple(self._notes),
+            error=error,
+        )
+
+    def _benchmark_of(self, desk: Desk) -> Floats:
+        if desk.benchmark is not None:
+            return desk.benchmark_returns()
+        if self._benchmark is None:
+            return np.zeros(len(desk.sessions))
+        return _aligned(self._benchmark, desk.sessions)
+
+
+def run_algorithm(
+    start: Any = None,
+    end: Any = None,
+    initialize: Callable[..., Any] | None = None,
+    capital_base: float = 1e6,
+    handle_data: Callable[..., Any] | None = None,
+    before_trading_start: Callable[..., Any] | None = None,
+    analyze: Callable[..., Any] | None = None,
+    data_frequency: str = "daily",
+    bundle: Any = None,
+    **more: Any,
+) -> Result:
+    """Run a strategy and return its result; the arguments are Zipline's, and those of `TradingAlgorithm`.
+
+    Raises
+    ------
+    RequestError
+        The call cannot be answered; see `TradingAlgorithm`.
+    StrategyError
+        The strategy raised; see `TradingAlgorithm.run`.
+
+    Examples
+    --------
+    >>> result = run_algorithm(bundle="us", initialize=initialize, handle_data=handle_data)   # doctest: +SKIP
+    >>> result.perf["portfolio_value"].iloc[-1]   # doctest: +SKIP
+    """
+    algorithm = TradingAlgorithm(
+        start,
+        end,
+        initialize,
+        capital_base,
+        handle_data,
+        before_trading_start,
+        analyze,
+        data_frequency,
+        bundle,
+        **more,
+    )
+    return algorithm.run()
+
+
+def replay(result_dir: str | Path, store: Any = None, progress: Progress | None = None) -> ReplayReport:
+    """Open the data that a saved result is pinned to, run its script again and compare every number.
+
+    Raises
+    ------
+    RequestError
+        There is no result in `result_dir`, or it cannot be run again: it has no script, or was given models or
+        arguments that are not plain values.
+    BundleError
+        The pinned version is not in the store any more; the message names it and its content hash.
+    """
+    saved = Result.load(result_dir)
+    script = _replayable(saved, Path(result_dir))
+    with ExitStack() as stack:
+        if store is None:
+            from rustybt.data.bundles.store import BundleStore
+
+            store = stack.enter_context(BundleStore())
+        assert saved.pin is not None  # noqa: S101 - _replayable has refused results without one
+        bundle = stack.enter_context(_open_pinned(store, saved.pin))
+        parameters = saved.parameters
+        again = run_algorithm(
+            script=run_script(script, str(Path(result_dir) / "script.py")),
+            bundle=bundle,
+            start=parameters["start"],
+            end=parameters["end"],
+            capital_base=parameters["capital_base"],
+            data_frequency=parameters["data_frequency"],
+            trading_calendar=parameters["trading_calendar"],
+            benchmark_returns=_as_series(saved) if parameters["benchmark"] else None,
+            commission=model_of(parameters["commission"]),
+            slippage=model_of(parameters["slippage"]),
+            progress=progress,
+        )
+    return compare(saved, again)
+
+
+def _replayable(saved: Result, directory: Path) -> Script:
+    """Return the script of a result, or raise why it cannot be run again."""
+    reasons = {
+        "it was not run on a bundle": saved.pin is None,
+        f"it stopped at an error: {saved.error}": not saved.is_complete,
+        "its functions did not come from a file's top level": saved.script is None,
+        f"initialize was given {', '.join(saved.parameters['initialize'])}": bool(saved.parameters["initialize"]),
+        "it was given a commission or slippage model of its own": any(
+            saved.parameters[role] == {} for role in ("commission", "slippage")
+        ),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise RequestError(
+                f"the result in {directory} cannot be replayed: {reason}",
+                hint="run the strategy as a file: rustybt run -f SCRIPT -b BUNDLE -o DIR",
+            )
+    assert saved.script is not None  # noqa: S101 - refused above
+    return saved.script
+
+
+def _open_pinned(store: Any, pin: Pin) -> Any:
+    digest = pin.content_hash.removeprefix("sha256:")
+    try:
+        return store.open(f"{pin.bundle}@sha256:{digest}")
+    except (BundleNotFoundError, VersionNotFoundError) as error:
+        raise BundleError(
+            f"the data of this result is not here: {pin.reference} with content sha256:{digest[:16]}... ({error.message})",
+            hint=f"ingest or import the same bars into {pin.bundle}; equal content has the same hash",
+            bundle=pin.bundle,
+            content_hash=pin.content_hash,
+        ) from error
+
+
+def _pin(bars: BarProvider, desk: Desk) -> Pin | None:
+    pin = getattr(bars, "pin", None)
+    if not isinstance(pin, Pin):
+        return None
+    calendar = desk.portal.axis.calendar
+    start, end = desk.sessions[0].item(), desk.sessions[-1].item()
+    panel = desk.portal.panel
+    bases = sorted({panel.basis(asset) for asset in panel.assets})
+    return replace(
+        pin,
+        calendar=calendar.name,
+        session_hash=calendar.sessions_hash(start, end),
+        calendar_version=calendar.library_version,
+        start=str(start),
+        end=str(end),
+        adjustment="as of the clock, from " + ", ".join(bases) if bases else "",
+        package_version=__version__,
+        frequency=desk.portal.frequency.name,
+    )
+
+
+def _strategy(script: str | Path | Strategy | None, given: Mapping[str, Callable[..., Any] | None]) -> Strategy:
+    named = [name for name, function in given.items() if function is not None]
+    if script is None:
+        return Strategy(**given, script=script_of(given))
+    if named:
+        raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
+    return script if isinstance(script, Strategy) else load_script(script)
+
+
+def _date(value: Any, name: str) -> date | None:
+    if value is None:
+        return None
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(value)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"the {name} {value!r} is not a date", hint="write dates as 2020-01-31") from error
+    if stamp is pd.NaT:
+        raise RequestError(f"the {name} {value!r} is not a date", hint="write dates as 2020-01-31")
+    return (stamp if stamp.tzinfo is None else stamp.tz_convert("UTC")).date()
+
+
+def _aligned(returns: Any, sessions: Any) -> Floats:
+    """Return a series of returns by date on the sessions, 0 where it has none."""
+    import pandas as pd
+
+    if not isinstance(returns, pd.Series):
+        raise RequestError(f"benchmark_returns must be a pandas Series, not {type(returns).__name__}")
+    index = pd.DatetimeIndex(returns.index)
+    index = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    by_day = pd.Series(returns.to_numpy(dtype=np.float64), index=index.normalize().as_unit("s"))
+    on = pd.DatetimeIndex(np.asarray(sessions).astype("datetime64[s]"))
+    found: Floats = by_day.reindex(on).fillna(0.0).to_numpy()
+    return found
+
+
+def _as_series(saved: Result) -> Any:
+    import pandas as pd
+
+    days = saved.perf.index - pd.Timedelta(microseconds=1)
+    return pd.Series(saved.benchmark[: len(days)], index=days)

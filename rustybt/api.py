@@ -1,0 +1,278 @@
+"""What a strategy calls: Zipline's functions, with only the import line changed.
+
+Every function speaks to the algorithm that runs in this context, and raises RequestError when none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rustybt.trading import cancel_policy, commission, execution, slippage
+from rustybt.trading.active import active_algorithm
+from rustybt.trading.cancel_policy import EODCancel, NeverCancel
+from rustybt.trading.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder
+from rustybt.trading.schedule import calendars, date_rules, time_rules
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rustybt.market.assets import Asset
+    from rustybt.trading.cancel_policy import CancelPolicy
+    from rustybt.trading.commission import CommissionModel
+    from rustybt.trading.execution import ExecutionStyle
+    from rustybt.trading.order import Order
+    from rustybt.trading.schedule import DateRule, TimeRule
+    from rustybt.trading.slippage import SlippageModel
+
+__all__ = [
+    "EODCancel",
+    "LimitOrder",
+    "MarketOrder",
+    "NeverCancel",
+    "StopLimitOrder",
+    "StopOrder",
+    "batch_market_order",
+    "calendars",
+    "cancel_order",
+    "cancel_policy",
+    "commission",
+    "date_rules",
+    "execution",
+    "get_datetime",
+    "get_environment",
+    "get_open_orders",
+    "get_order",
+    "order",
+    "order_percent",
+    "order_target",
+    "order_target_percent",
+    "order_target_value",
+    "order_value",
+    "record",
+    "schedule_function",
+    "set_benchmark",
+    "set_cancel_policy",
+    "set_commission",
+    "set_slippage",
+    "set_symbol_lookup_date",
+    "sid",
+    "slippage",
+    "symbol",
+    "symbols",
+    "time_rules",
+]
+
+
+def order(
+    asset: Asset,
+    amount: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order `amount` of an asset, negative to sell; it fills at the next bar at the earliest.
+
+    Fractions are cut off unless the asset's lot is a fraction of one; within 0.0001 of a whole number, that one is
+    meant.
+
+    Parameters
+    ----------
+    limit_price, stop_price
+        Short for ``style=LimitOrder(...)``, ``StopOrder(...)`` and, both, ``StopLimitOrder(...)``.
+
+    Returns
+    -------
+    str or None
+        Id of the order; None when there is nothing to order, or the asset is not listed any more.
+
+    Raises
+    ------
+    RequestError
+        `amount` or a price is not a finite number, or it is called in initialize or before_trading_start.
+    """
+    found: str | None = active_algorithm("order").orders.order(asset, amount, limit_price, stop_price, style)
+    return found
+
+
+def order_value(
+    asset: Asset,
+    value: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order as much of an asset as `value` buys at its last price; see `order`.
+
+    Raises
+    ------
+    RequestError
+        As `order`, or the asset has no last price.
+    """
+    found: str | None = active_algorithm("order_value").orders.order_value(asset, value, limit_price, stop_price, style)
+    return found
+
+
+def order_percent(
+    asset: Asset,
+    percent: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order for a fraction of the portfolio value, 0.5 for half of it; see `order_value`."""
+    desk = active_algorithm("order_percent").orders
+    found: str | None = desk.order_percent(asset, percent, limit_price, stop_price, style)
+    return found
+
+
+def order_target(
+    asset: Asset,
+    target: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order the difference between what is held and `target`; open orders are not counted, as in Zipline."""
+    desk = active_algorithm("order_target").orders
+    found: str | None = desk.order_target(asset, target, limit_price, stop_price, style)
+    return found
+
+
+def order_target_value(
+    asset: Asset,
+    target: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order the difference between what is held and what `target` buys; see `order_target` and `order_value`."""
+    desk = active_algorithm("order_target_value").orders
+    found: str | None = desk.order_target_value(asset, target, limit_price, stop_price, style)
+    return found
+
+
+def order_target_percent(
+    asset: Asset,
+    target: float,
+    limit_price: float | None = None,
+    stop_price: float | None = None,
+    style: ExecutionStyle | None = None,
+) -> str | None:
+    """Order the difference between what is held and a fraction of the portfolio value; see `order_target_value`."""
+    desk = active_algorithm("order_target_percent").orders
+    found: str | None = desk.order_target_percent(asset, target, limit_price, stop_price, style)
+    return found
+
+
+def batch_market_order(share_counts: pd.Series[Any]) -> list[str]:
+    """Order each amount of a Series by asset at the market, and return the ids of the orders."""
+    found: list[str] = active_algorithm("batch_market_order").orders.batch_market_order(share_counts)
+    return found
+
+
+def cancel_order(order_param: str | Order) -> None:
+    """Cancel an open order, given by its id or itself; one that is done stays as it is."""
+    active_algorithm("cancel_order").orders.cancel_order(order_param)
+
+
+def get_order(order_id: str) -> Order | None:
+    """Return the order of an id, None when there is none."""
+    found: Order | None = active_algorithm("get_order").orders.get_order(order_id)
+    return found
+
+
+def get_open_orders(asset: Asset | None = None) -> Any:
+    """Return a list of the open orders of `asset`, or a dict of such lists by asset."""
+    return active_algorithm("get_open_orders").orders.get_open_orders(asset)
+
+
+def symbol(symbol_str: str, country_code: str | None = None) -> Asset:
+    """Return the asset that bears a ticker at the end of the run, or on the date of `set_symbol_lookup_date`.
+
+    Raises
+    ------
+    SymbolNotFoundError
+        No such ticker; the hint lists near ones.
+    """
+    found: Asset = active_algorithm("symbol").symbol(symbol_str, country_code)
+    return found
+
+
+def symbols(*args: str, **kwargs: Any) -> list[Asset]:
+    """Return the assets of several tickers; see `symbol`."""
+    found: list[Asset] = active_algorithm("symbols").symbols(*args, **kwargs)
+    return found
+
+
+def sid(sid: int) -> Asset:
+    """Return the asset of a sid."""
+    found: Asset = active_algorithm("sid").sid(sid)
+    return found
+
+
+def set_symbol_lookup_date(dt: Any) -> None:
+    """Resolve tickers as of this date from now on: one ticker may name different firms over the years."""
+    active_algorithm("set_symbol_lookup_date").set_symbol_lookup_date(dt)
+
+
+def get_datetime(tz: Any = None) -> pd.Timestamp:
+    """Return the present instant: in a daily run the session's close, in UTC or in the time zone `tz`."""
+    found: pd.Timestamp = active_algorithm("get_datetime").get_datetime(tz)
+    return found
+
+
+def get_environment(field: str = "platform") -> Any:
+    """Return a fact of the run: arena, data_frequency, start, end, capital_base, platform, or ``*`` for all."""
+    return active_algorithm("get_environment").get_environment(field)
+
+
+def record(*args: Any, **kwargs: Any) -> None:
+    """Keep values for the perf frame, one column a name: ``record(price=10)`` or ``record("price", 10)``.
+
+    A value stays until it is recorded anew.
+    """
+    active_algorithm("record").record(*args, **kwargs)
+
+
+def schedule_function(
+    func: Callable[[Any, Any], Any],
+    date_rule: DateRule | None = None,
+    time_rule: TimeRule | None = None,
+    half_days: bool = True,  # noqa: FBT001, FBT002 - Zipline's signature
+    calendar: str | None = None,
+) -> None:
+    """Call ``func(context, data)`` on the sessions of a date rule, after handle_data.
+
+    Parameters
+    ----------
+    date_rule
+        By default each session.
+    time_rule
+        Without effect in a daily run, which has one bar a session.
+    half_days
+        Whether to call it on shortened sessions, too.
+    calendar
+        Name of the calendar to count sessions by; by default that of the run.
+    """
+    active_algorithm("schedule_function").schedule_function(func, date_rule, time_rule, half_days, calendar)
+
+
+def set_slippage(us_equities: SlippageModel | None = None, us_futures: Any = None) -> None:
+    """Fill orders by another model; only in initialize."""
+    active_algorithm("set_slippage").set_slippage(us_equities, us_futures)
+
+
+def set_commission(us_equities: CommissionModel | None = None, us_futures: Any = None) -> None:
+    """Charge fills by another model; only in initialize."""
+    active_algorithm("set_commission").set_commission(us_equities, us_futures)
+
+
+def set_cancel_policy(cancel_policy: CancelPolicy) -> None:
+    """Decide when open orders end by themselves; only in initialize."""
+    active_algorithm("set_cancel_policy").set_cancel_policy(cancel_policy)
+
+
+def set_benchmark(benchmark: Asset) -> None:
+    """Compare the run with an asset, its dividends reinvested; only in initialize."""
+    active_algorithm("set_benchmark").set_benchmark(benchmark)

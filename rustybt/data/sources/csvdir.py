@@ -1,0 +1,54 @@
+"""Bars in Zipline's csvdir layout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rustybt.data.sources.csv import CSVDataSource
+from rustybt.data.sources.csv_files import FoundFiles, find_files
+from rustybt.data.sources.stamps import BarLabel
+from rustybt.errors import RequestError
+from rustybt.market.frequency import Frequency
+
+_FOLDERS = {"1d": "daily", "1m": "minute"}
+
+
+class CSVDirDataSource(CSVDataSource):
+    """Bars from ``DIR/daily/SYMBOL.csv`` and ``DIR/minute/SYMBOL.csv``, as Zipline's csvdir bundle reads them.
+
+    The columns are date,open,high,low,close,volume,dividend,split. Dividends other than 0 and splits other than 1 become
+    corporate actions; a split of 2 is two new shares for one. Zipline labels a minute by its end: minutes move back by one,
+    unless `bar_label` is ``open``.
+
+    Parameters
+    ----------
+    path
+        The directory that holds ``daily`` or ``minute``.
+    **options
+        As of `CSVDataSource`.
+    """
+
+    name: ClassVar[str] = "csvdir"
+    _event_columns: ClassVar[bool] = True
+    _default_label: ClassVar[BarLabel] = "close"
+
+    def __init__(self, path: str | os.PathLike[str], *, bar_label: BarLabel = "close", **options: Any) -> None:
+        super().__init__(path, bar_label=bar_label, **options)
+
+    def _files(self, frequency: Frequency) -> FoundFiles:
+        folder = _FOLDERS.get(frequency.name)
+        if folder is None:
+            raise RequestError(
+                f"csvdir has daily and minute bars, none of {frequency}", hint="use --frequency 1d or 1m", frequency=frequency.name
+            )
+        directory = Path(self._path) / folder
+        if not directory.is_dir():
+            others = [name for name in _FOLDERS.values() if (Path(self._path) / name).is_dir()]
+            raise RequestError(
+                f"csvdir needs the directory {directory}",
+                hint="it has only minute bars: --frequency 1m" if others == ["minute"] else "lay files out as DIR/daily/SYMBOL.csv",
+                path=str(directory),
+            )
+        return find_files(directory)

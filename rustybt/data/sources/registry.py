@@ -1,0 +1,280 @@
+"""Sources by name: the built-in ones, and those that other packages bring as entry points."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from rustybt.errors import MissingDependencyError, RequestError
+from rustybt.market.provenance import FrozenRecord, Provenance
+
+if TYPE_CHECKING:
+    from rustybt.data.sources.base import DataSource
+
+GROUP = "rustybt.sources"
+BUILT_IN = "rustybt"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo(FrozenRecord):
+    """One source, whether it can be used or not.
+
+    Parameters
+    ----------
+    reason
+        Why it is not available; empty when it is.
+    pip_command
+        What installs it, where that is all that is missing.
+    options
+        What its constructor takes, with what each option means.
+    origin
+        Distribution that brings it.
+    """
+
+    name: str
+    available: bool
+    reason: str = ""
+    pip_command: str = ""
+    doc: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    origin: str = BUILT_IN
+    aliases: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**dict(self), "options": dict(self.options), "aliases": list(self.aliases)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where a source's class is.
+
+    Parameters
+    ----------
+    needs
+        Optional package, by the name it is imported with.
+    extra
+        Extra of rustybt that installs it.
+    problem
+        Why the entry is refused.
+    """
+
+    name: str
+    module: str
+    attribute: str
+    needs: str = ""
+    extra: str = ""
+    origin: str = BUILT_IN
+    aliases: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def pip_command(self) -> str:
+        return f'pip install "rustybt[{self.extra}]"' if self.extra else ""
+
+    def load(self) -> type[DataSource]:
+        """Import the class.
+
+        Raises
+        ------
+        MissingDependencyError
+            The optional package is not installed.
+        RequestError
+            The module does not work, or holds no source of that name.
+        """
+        from rustybt.data.sources.base import DataSource
+
+        if self.problem:
+            raise RequestError(f"source {self.name} cannot be used: {self.problem}", source=self.name)
+        if self.needs and find_spec(self.needs) is None:
+            raise MissingDependencyError(
+                f"source {self.name} needs the package {self.needs}", hint=self.pip_command, source=self.name
+            )
+        try:
+            found = importlib.import_module(self.module)
+            for part in self.attribute.split("."):
+                found = getattr(found, part)
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"source {self.name} of {self.origin} needs the module {error.name}", hint=self.pip_command or None, source=self.name
+            ) from error
+        except Exception as error:
+            raise RequestError(
+                f"source {self.name} of {self.origin} cannot be imported: {type(error).__name__}: {error}", source=self.name
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, DataSource)):
+            raise RequestError(
+                f"source {self.name} of {self.origin}: {self.module}:{self.attribute} is no DataSource class", source=self.name
+            )
+        return found
+
+
+_BUILT_INS = (
+    _Entry("csv", "rustybt.data.sources.csv", "CSVDataSource"),
+    _Entry("csvdir", "rustybt.data.sources.csvdir", "CSVDirDataSource"),
+    _Entry("frame", "rustybt.data.sources.frame", "FrameDataSource"),
+)
+
+
+def get_source(name: str, **options: Any) -> DataSource:
+    """Return a new source.
+
+    Parameters
+    ----------
+    **options
+        What its constructor takes; `source_info` lists them.
+
+    Raises
+    ------
+    RequestError
+        No source of that name (the hint lists near ones), no such option, or it does not work.
+    MissingDependencyError
+        Its optional package is not installed; the hint is the pip command.
+    """
+    kind = _find(name).load()
+    accepted = _parameters(kind)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in _signature(kind))
+    for option in options:
+        if option not in accepted and not takes_any:
+            near = get_close_matches(option, accepted, n=1)
+            raise RequestError(
+                f"source {name} has no option {option!r}",
+                hint=f"did you mean {near[0]}?" if near else f"rustybt sources info {name} lists them",
+                option=option,
+            )
+    missing = [key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options]
+    if missing:
+        raise RequestError(f"source {name} needs the option {missing[0]}", hint=f"give it as --{missing[0].replace('_', '-')}")
+    return kind(**options)
+
+
+def source_from_provenance(provenance: Provenance) -> DataSource:
+    """Return the source that a version came from, with the options it had then.
+
+    Raises
+    ------
+    RequestError
+        The source cannot be made again: bars of a frame live in memory only.
+    """
+    return get_source(provenance.source_type, **dict(provenance.options))
+
+
+def list_sources() -> list[SourceInfo]:
+    """Return every source by name, available or not; a broken one says why and hides no other."""
+    return [_info(entry) for entry in _entries()]
+
+
+def source_info(name: str) -> SourceInfo:
+    """Return one source.
+
+    Raises
+    ------
+    RequestError
+        No source of that name.
+    """
+    return _info(_find(name))
+
+
+def _entries() -> list[_Entry]:
+    """Return built-in and third-party entries; a third party can neither replace a built-in nor, silently, another."""
+    taken = {name for entry in _BUILT_INS for name in (entry.name, *entry.aliases)}
+    found = [_from_entry_point(point) for point in entry_points(group=GROUP)]
+    unique = {(entry.name, entry.module, entry.attribute): entry for entry in found}
+    entries: list[_Entry] = list(_BUILT_INS)
+    for entry in unique.values():
+        rivals = sorted({other.origin for other in unique.values() if other.name == entry.name})
+        problem = ""
+        if entry.name in taken:
+            problem = f"the name {entry.name} belongs to a built-in source; {entry.origin} must choose another"
+        elif sum(other.name == entry.name for other in unique.values()) > 1:
+            problem = f"{' and '.join(rivals)} both bring a source {entry.name}; uninstall one"
+        entries.append(_Entry(entry.name, entry.module, entry.attribute, origin=entry.origin, problem=problem))
+    return sorted(entries, key=lambda entry: (entry.name, entry.origin != BUILT_IN, entry.origin))
+
+
+def _from_entry_point(point: EntryPoint) -> _Entry:
+    origin = point.dist.name if point.dist is not None else "an unknown package"
+    return _Entry(point.name, point.module, point.attr, origin=origin)
+
+
+def _find(name: str) -> _Entry:
+    entries = _entries()
+    wanted = str(name).strip().lower()
+    for entry in entries:
+        if wanted in (entry.name.lower(), *entry.aliases):
+            return entry
+    names = sorted({entry.name for entry in entries})
+    near = get_close_matches(wanted, names, n=3)
+    raise RequestError(
+        f"unknown source {name!r}",
+        hint=f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(names)}",
+        source=str(name),
+    )
+
+
+def _info(entry: _Entry) -> SourceInfo:
+    try:
+        kind = entry.load()
+    except RequestError as error:
+        return SourceInfo(
+            entry.name, available=False, reason=error.message, pip_command=error.hint or "", origin=entry.origin, aliases=entry.aliases
+        )
+    return SourceInfo(
+        entry.name,
+        available=True,
+        doc=(inspect.getdoc(kind) or "").partition("\n")[0],
+        options=_described(kind),
+        origin=entry.origin,
+        aliases=entry.aliases,
+    )
+
+
+def _signature(kind: type) -> list[inspect.Parameter]:
+    return list(inspect.signature(kind).parameters.values())
+
+
+def _parameters(kind: type[DataSource]) -> dict[str, inspect.Parameter]:
+    """Return the named options of a class; one with ``**options`` hands the rest to the class it derives from."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in inspect.getmro(kind):
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = _signature(base)
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                found.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
+def _described(kind: type[DataSource]) -> dict[str, str]:
+    """Return each option with its text from the NumPy docstrings of the class and those it derives from."""
+    texts: dict[str, str] = {}
+    for base in inspect.getmro(kind):
+        for name, text in _parameter_texts(vars(base).get("__doc__") or "").items():
+            texts.setdefault(name, text)
+    return {name: texts.get(name, "") for name in _parameters(kind)}
+
+
+def _parameter_texts(doc: str) -> dict[str, str]:
+    lines = inspect.cleandoc(doc).splitlines()
+    texts: dict[str, list[str]] = {}
+    current: list[str] = []
+    inside = False
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if set(following) == {"-"}:
+            inside = line == "Parameters"
+            current = []
+        elif inside and line and not line.startswith((" ", "-")):
+            current = []
+            texts.update(dict.fromkeys((name.strip() for name in line.split(",")), current))
+        elif inside and line.startswith(" "):
+            current.append(line.strip())
+    return {name: " ".join(text) for name, text in texts.items()}

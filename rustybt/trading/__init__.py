@@ -1,0 +1,1 @@
+"""Trade on served bars: clock, orders, fills, an exact book, metrics and results."""
