@@ -23,7 +23,7 @@ def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = 
 
     Example: rustybt bundle list --source-type csv
     """
-    from rustybt.cli.bundle_facts import passed, short_hash, size
+    from rustybt.cli.bundle_facts import passed
 
     with open_store(terminal) as store:
         found = store.list_bundles(source_type=source_type, start=start, end=end)
@@ -35,33 +35,16 @@ def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = 
         terminal.note(f"no bundle in {home}: rustybt ingest csv --path FILE --bundle NAME makes one")
         return
     terminal.table(
-        [
-            "bundle",
-            "version>",
-            "content",
-            "frequency",
-            "symbols>",
-            "rows>",
-            "first",
-            "last",
-            "calendar",
-            "source",
-            "size>",
-            "quality",
-        ],
+        ["bundle", "bars", "symbols>", "rows>", "first", "last", "source", "quality"],
         [
             (
-                b.name,
-                b.version,
-                short_hash(b.content_hash),
+                f"{b.name}@{b.version}",
                 ", ".join(b.frequencies),
                 b.symbol_count,
                 b.row_count,
                 b.first_session,
                 b.last_session,
-                b.calendar_name,
                 b.source_type,
-                size(b.size_bytes),
                 passed(b.validation_passed),
             )
             for b in found

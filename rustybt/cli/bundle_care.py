@@ -49,7 +49,8 @@ def export(terminal: Terminal, *, reference: Reference, to: To, output: Output) 
     if terminal.json:
         terminal.data({"bundle": reference, "format": to, "written": written})
     else:
-        terminal.note(f"wrote {written}")
+        for path in written:
+            terminal.line(path)
 
 
 @command(app, "import")

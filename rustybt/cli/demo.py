@@ -28,6 +28,14 @@ MARKER = ".made-by-rustybt-demo"
 BUNDLE = "demo"
 
 
+class StepFailedError(Exception):
+    """A command of the journey failed and has said why; `status` is its exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a step ended with status {status}")
+        self.status = status
+
+
 class Journey:
     """Runs command lines in this process and shows each with its output; with ``--json`` it collects them instead."""
 
@@ -35,7 +43,6 @@ class Journey:
         self._terminal = terminal
         self._home = home
         self.steps: list[dict[str, Any]] = []
-        self.status = 0
 
     def say(self, text: str) -> None:
         """Print a sentence between two steps."""
@@ -67,7 +74,8 @@ class Journey:
             self._terminal.line(f"$ {line}")
             sys.stdout.flush()
             status = invoke(list(words), inner)
-        self.status = self.status or status
+        if status:
+            raise StepFailedError(status)
         return answer
 
 
@@ -85,49 +93,50 @@ def demo(
 
     Example: rustybt demo --output demo-output
     """
-    from rustybt.demo import generated_bars, sample_bars, write_files
-
     started = time.monotonic()
     home = _fresh_home(output)
+    journey = Journey(terminal, home)
+    try:
+        _travel(journey, output, generated=generated)
+    except StepFailedError as failure:
+        if terminal.json:
+            terminal.data({"home": str(home), "steps": journey.steps})
+        return failure.status
+    _finish(terminal, journey, output, home, time.monotonic() - started)
+    return 0
+
+
+def _travel(journey: Journey, output: Path, *, generated: bool) -> None:
+    from rustybt.demo import generated_bars, sample_bars, write_files
+
     sample = generated_bars() if generated else sample_bars()
     files = write_files(sample, output)
-    journey = Journey(terminal, home)
+    result, hold = output / "moving-average", output / "buy-and-hold"
+    ingest = ("ingest", "csv", "--bundle", BUNDLE, "--actions", str(files.actions))
+    notice = () if sample.is_real else ("--notice", sample.description)
+
     journey.say(f"Bars: {sample.description}; {len(sample.rows):,} rows.")
     journey.say("1. Own CSV files in, with the splits as explicit events: checked, exact, versioned.")
-    ingest = ("ingest", "csv", "--path", str(files.bars), "--bundle", BUNDLE, "--actions", str(files.actions))
-    journey.run(*ingest)
+    journey.run(*ingest, "--path", str(files.bars))
     journey.say("2. The same again: nothing changed, so nothing is written.")
-    journey.run(*ingest)
+    journey.run(*ingest, "--path", str(files.bars))
     journey.say("3. What is in the bundle, where it came from, how good it is.")
     journey.run("bundle", "list")
     journey.run("bundle", "info", BUNDLE)
     journey.say("4. A moving-average strategy over thirteen years, and buy and hold beside it.")
-    result, hold = output / "moving-average", output / "buy-and-hold"
     journey.run("run", "-f", str(files.buy_and_hold), "-b", BUNDLE, "-o", str(hold))
     journey.run("run", "-f", str(files.strategy), "-b", BUNDLE, "-o", str(result))
-    report = ("report", str(result), "--against", str(hold), "--output", str(output))
-    journey.run(
-        *report,
-        "--title",
-        _title(is_real=sample.is_real),
-        *(() if sample.is_real else ("--notice", sample.description)),
-    )
+    title = "Moving average 50/200 on " + ("five US stocks" if sample.is_real else "GENERATED bars")
+    against = ("--against", str(hold), "--output", str(output))
+    journey.run("report", str(result), *against, "--title", title, *notice)
     symbol, day, close, corrected = files.corrected
     journey.say(f"5. A vendor corrects one bar: the close of {symbol} on {day}, {close} becomes {corrected}.")
-    journey.run(
-        "ingest", "csv", "--path", str(files.corrected_bars), "--bundle", BUNDLE, "--actions", str(files.actions)
-    )
+    journey.run(*ingest, "--path", str(files.corrected_bars))
     journey.run("bundle", "diff", f"{BUNDLE}@1", f"{BUNDLE}@2")
     journey.say("   The result is pinned to version 1, and still proves itself on it:")
     journey.run("replay", str(result))
     journey.say("   On the corrected bars it would have been another one:")
     journey.run("run", "-f", str(files.strategy), "-b", f"{BUNDLE}@2")
-    _finish(terminal, journey, output, home, time.monotonic() - started)
-    return journey.status
-
-
-def _title(*, is_real: bool) -> str:
-    return "Moving average 50/200 on five US stocks" if is_real else "Moving average 50/200 on GENERATED bars"
 
 
 def _fresh_home(output: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +23,8 @@ def report(error: BaseException, terminal: Terminal) -> int:
     ``{"error": {"code", "message", "hint", "exit_code", ...}}`` as well, so that it is always one JSON document.
     """
     facts = describe(error)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()  # what was printed before the failure comes first
     if terminal.debug:
         traceback.print_exception(error, file=sys.stderr)
     terminal.alert(printable(f"error: {facts['message']}"))

@@ -76,7 +76,7 @@ def run(
             data_frequency=data_frequency,
             store=store,
             progress=progress,
-            **strategy.functions,
+            script=strategy,
         )
         written = save_result(result, output, store, title=f"{file.stem} on {result.pin.reference}") if output else []
     show_result(terminal, result, written)

@@ -86,13 +86,10 @@ class Terminal:
         if not sys.stdout.isatty():
             self._plain(title, [[column.removesuffix(">") for column in columns], *cells], columns)
             return
-        from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
-        )
+        table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left", title_style="bold")
         for column in columns:
             justify: Literal["left", "right"] = "right" if column.endswith(">") else "left"
             table.add_column(column.removesuffix(">"), justify=justify, overflow="fold")
@@ -109,7 +106,8 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, title=title or None, title_justify="left", title_style="bold", show_header=False)
+        table = Table(box=None, padding=(0, 2, 0, 0), title=title or None, title_justify="left", title_style="bold")
+        table.show_header = False
         table.add_column(style="dim")
         table.add_column(overflow="fold")
         for name, value in cells:
@@ -152,7 +150,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else printable(str(value))
+    return f"{value:,}" if isinstance(value, int) else printable(str(value)).replace("\n", "\\n")
 
 
 def printable(text: str) -> str:

@@ -238,7 +238,7 @@ def _summaries(
     starts = series_starts(clean["symbol"])
     names: list[str] = clean["symbol"].gather(starts).to_list()
     stamps = clean["timestamp"].to_physical().to_numpy()
-    ends = np.r_[starts[1:], len(stamps)]
+    ends = np.append(starts, len(stamps))[1:]
     outliers = np.bincount(np.searchsorted(starts, outlier_rows, side="right") - 1, minlength=len(names))
     set_aside = Counter(symbol for symbol in bad["symbol"].to_list() if symbol is not None)
     found = {

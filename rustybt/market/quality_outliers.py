@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 #: A close that moves by less than a factor of 1.5 is never an outlier.
 LEAST_CHANGE = float(np.log(1.5))
-#: Nor one within ten robust standard deviations of the symbol's own returns.
+#: Nor one within ten robust standard deviations of the symbol's own returns, where it has enough of them.
 LEAST_DEVIATIONS = 10.0
 #: A high, or low, this many times beyond open and close alike.
 WICK_FACTOR = 2.0
 # Turns the median absolute value of normal returns into their standard deviation.
 _MAD_TO_SIGMA = 1.4826
+_ENOUGH_RETURNS = 20
 
 _Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 _Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -83,11 +84,13 @@ def _jumps(close: _Floats, starts: _Rows) -> list[tuple[int, str, float]]:
     # Prices at or below zero have no logarithm; nothing is said about them.
     candidates = np.flatnonzero(np.isfinite(moves) & (np.abs(moves) > LEAST_CHANGE))
     found: list[tuple[int, str, float]] = []
-    ends = np.r_[starts[1:], close.size]
+    ends = np.append(starts, close.size)[1:]
     of_symbol = np.searchsorted(starts, candidates, side="right") - 1
     for code in np.unique(of_symbol):
-        own = moves[starts[code] : ends[code]]
-        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(own[np.isfinite(own)])))
+        own = np.abs(moves[starts[code] : ends[code]])
+        own = own[np.isfinite(own)]
+        # In a short series the outliers would be their own measure.
+        sigma = _MAD_TO_SIGMA * float(np.median(own)) if own.size >= _ENOUGH_RETURNS else 0.0
         limit = max(LEAST_CHANGE, LEAST_DEVIATIONS * sigma)
         returned = -1
         for row in candidates[of_symbol == code].tolist():

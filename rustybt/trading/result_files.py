@@ -122,7 +122,7 @@ def read_result(directory: Path) -> Result:
                 f"the result in {directory} has format {facts['format']}, this rustybt reads {FORMAT}",
                 hint="pip install --upgrade rustybt",
             )
-        perf = pd.read_csv(directory / "perf.csv", float_precision="round_trip")
+        perf = _read_table(directory / "perf.csv")
         assets = {
             a["sid"]: Asset(
                 a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"])
@@ -156,10 +156,20 @@ def read_result(directory: Path) -> Result:
     )
 
 
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return a CSV as written; polars reads floats exactly, pandas only since version 3."""
+    import pandas as pd
+    import polars as pl
+
+    text = {"id": pl.String, "order_id": pl.String, "reason": pl.String, "period_label": pl.String}
+    frame = pl.read_csv(path, infer_schema_length=None, schema_overrides=text)
+    return pd.DataFrame(frame.to_dict(as_series=False), columns=frame.columns)
+
+
 def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[dict[str, Any]]]:
     import pandas as pd
 
-    frame = pd.read_csv(path, float_precision="round_trip", dtype={"id": str, "order_id": str, "reason": str})
+    frame = _read_table(path)
     cells: list[list[dict[str, Any]]] = [[] for _ in range(length)]
     for name in _TIMES:
         if name in frame:
@@ -177,7 +187,7 @@ def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[
 
 
 def _read_recorded(directory: Path, name: str) -> list[Any]:
-    import pandas as pd
+    import polars as pl
 
-    values = pd.read_csv(directory / "recorded.csv", dtype=str, keep_default_na=False)[name]
+    values = pl.read_csv(directory / "recorded.csv", infer_schema=False)[name]
     return [np.nan if (value := json.loads(text)) is None else value for text in values]

@@ -29,6 +29,7 @@ _BEFORE_OPEN = timedelta(minutes=45)
 class Simulated(Protocol):
     """What the simulation needs of an algorithm."""
 
+    context: Any
     portal: PolarsDataPortal
     data: BarData
     ledger: Ledger
@@ -160,6 +161,6 @@ class Simulation:
 
     def _call(self, t: int, function: Callable[..., Any]) -> None:
         try:
-            function(self._algorithm, self._algorithm.data)
+            function(self._algorithm.context, self._algorithm.data)
         except Exception as error:
             raise strategy_error(error, f"in bar {t + 1}, the session {self._sessions[t]}") from error

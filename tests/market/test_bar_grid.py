@@ -31,14 +31,21 @@ def test_the_grid_numbers_exactly_the_bars_that_are_due(venue, frequency, anchor
 def test_what_is_not_due_has_no_ordinal():
     calendar = get_calendar("XNYS", date(2020, 1, 1), date(2020, 1, 31))
     grid = BarGrid.of(calendar, Frequency.parse("1m"))
-    stamps = [instant("2020-01-06T14:29"), instant("2020-01-06T14:30:30"), instant("2020-01-04T15:00"), instant("2020-01-06T21:00")]
+    stamps = [
+        instant("2020-01-06T14:29"),
+        instant("2020-01-06T14:30:30"),
+        instant("2020-01-04T15:00"),
+        instant("2020-01-06T21:00"),
+    ]
     assert grid.ordinals(np.array(stamps)).tolist() == [-1, -1, -1, -1]
 
 
 def test_any_session_of_a_week_has_the_weeks_ordinal():
     calendar = get_calendar("XNYS", date(2020, 1, 1), date(2020, 1, 31))
     grid = BarGrid.of(calendar, Frequency.parse("1w"))
-    week = grid.ordinals(np.array([instant("2020-01-06T00:00"), instant("2020-01-10T00:00"), instant("2020-01-13T00:00")]))
+    week = grid.ordinals(
+        np.array([instant("2020-01-06T00:00"), instant("2020-01-10T00:00"), instant("2020-01-13T00:00")])
+    )
     assert week[1] == week[0]
     assert week[2] == week[0] + 1
 

@@ -88,7 +88,8 @@ def test_a_venue_that_never_closes_has_every_day():
 
 
 @pytest.mark.parametrize(
-    ("alias", "name"), [("NYSE", "XNYS"), ("nasdaq", "XNYS"), ("xnas", "XNYS"), ("LSE", "XLON"), ("CME", "CMES"), ("24/7", "24/7")]
+    ("alias", "name"),
+    [("NYSE", "XNYS"), ("nasdaq", "XNYS"), ("xnas", "XNYS"), ("LSE", "XLON"), ("CME", "CMES"), ("24/7", "24/7")],
 )
 def test_aliases_name_the_same_calendar_in_any_case(alias, name):
     assert canonical_name(alias) == name

@@ -147,7 +147,9 @@ def test_a_float64_column_with_some_float32_values_is_not_mangled():
     assert parsed.values.to_list() == [Decimal("0.1"), Decimal("0.0009765625"), Decimal("150.1300048828125")]
 
 
-@pytest.mark.parametrize("prices", [[119.0078125, 118.984375, 119.5], [0.5, 0.25], [0.0009765625], [5000.015625], [1200.125]])
+@pytest.mark.parametrize(
+    "prices", [[119.0078125, 118.984375, 119.5], [0.5, 0.25], [0.0009765625], [5000.015625], [1200.125]]
+)
 def test_prices_quoted_in_binary_fractions_are_taken_as_they_are(prices):
     parsed, rule = decode_floats(np.array(prices))
     assert rule == "float64"
@@ -224,7 +226,9 @@ def test_reasons_follow_the_column_kind():
     assert parsed.bad.to_list() == [None, "more than 18 decimals"]
 
 
-@pytest.mark.parametrize("column", [pl.Series("open", [True, False]), pl.Series("open", [date(2020, 1, 1)]), pl.Series("open", [[1]])])
+@pytest.mark.parametrize(
+    "column", [pl.Series("open", [True, False]), pl.Series("open", [date(2020, 1, 1)]), pl.Series("open", [[1]])]
+)
 def test_columns_that_hold_no_numbers_are_refused(column):
     with pytest.raises(RequestError, match="open"):
         to_contract(column)

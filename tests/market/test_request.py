@@ -76,7 +76,9 @@ def test_none_leaves_a_side_open():
     assert (request.start_text, request.end_text) == ("", "")
 
 
-@pytest.mark.parametrize("value", ["", "2020", "yesterday", "2020-02-30", 20200102, True, 1.5, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize(
+    "value", ["", "2020", "yesterday", "2020-02-30", 20200102, True, 1.5, pd.NaT, np.datetime64("NaT")]
+)
 def test_what_is_no_date_is_refused(value):
     with pytest.raises(RequestError):
         BarRequest.create(["A"], value)
@@ -133,7 +135,20 @@ def test_dates_on_intraday_bars_keep_extended_hours_in_new_york():
 
 
 @pytest.mark.parametrize(
-    "symbol", ["BTC/USDT", "BRK.B", "^GSPC", "ES=F", "=cmd|x", "🚀", "👩‍🚀", "'; DROP TABLE bars;--", "../../x", "x" * 64, "BRK B"]
+    "symbol",
+    [
+        "BTC/USDT",
+        "BRK.B",
+        "^GSPC",
+        "ES=F",
+        "=cmd|x",
+        "🚀",
+        "👩‍🚀",
+        "'; DROP TABLE bars;--",
+        "../../x",
+        "x" * 64,
+        "BRK B",
+    ],
 )
 def test_symbols_are_data_and_kept_as_given(symbol):
     assert check_symbol(symbol) == symbol
@@ -170,7 +185,9 @@ def test_an_unknown_frequency_is_refused():
         BarRequest.create(["A"], frequency="2d")
 
 
-@pytest.mark.parametrize("day", [date(1, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(9999, 12, 31)])
+@pytest.mark.parametrize(
+    "day", [date(1, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(9999, 12, 31)]
+)
 def test_days_and_microseconds_convert_both_ways(day):
     assert to_date(to_microseconds(day)) == day
     assert to_date(to_microseconds(day) + DAY - 1) == day

@@ -57,7 +57,14 @@ def test_positions_of_dates_are_minus_one_off_session(tiny):
 
 
 def test_an_instant_belongs_to_the_session_that_trades_then(tiny):
-    asked = ["2020-01-03T09:29", "2020-01-03T09:30", "2020-01-03T11:30", "2020-01-03T12:30", "2020-01-03T15:00", "2020-01-07T11:59"]
+    asked = [
+        "2020-01-03T09:29",
+        "2020-01-03T09:30",
+        "2020-01-03T11:30",
+        "2020-01-03T12:30",
+        "2020-01-03T15:00",
+        "2020-01-07T11:59",
+    ]
     stamps = np.array([instant(text) for text in asked])
     assert tiny.session_of_instants(stamps).tolist() == [-1, 0, -1, 0, -1, 2]
 
@@ -116,7 +123,10 @@ def test_daily_labels_are_the_sessions(tiny):
 
 
 def test_weeks_and_months_are_labelled_by_their_first_session(tiny):
-    assert texts(tiny.expected_bar_opens(date(2020, 1, 1), date(2020, 1, 31), "1w")) == ["2020-01-03T00:00", "2020-01-06T00:00"]
+    assert texts(tiny.expected_bar_opens(date(2020, 1, 1), date(2020, 1, 31), "1w")) == [
+        "2020-01-03T00:00",
+        "2020-01-06T00:00",
+    ]
     assert texts(tiny.expected_bar_opens(date(2020, 1, 1), date(2020, 1, 31), "1M")) == ["2020-01-03T00:00"]
 
 
@@ -144,10 +154,16 @@ def test_the_hash_covers_hours_and_breaks_of_the_range_alone(tiny):
         covered_start=tiny.covered_start,
         covered_end=tiny.covered_end,
     )
-    assert later.sessions_hash(date(2020, 1, 6), date(2020, 1, 6)) == tiny.sessions_hash(date(2020, 1, 6), date(2020, 1, 6))
-    assert later.sessions_hash(date(2020, 1, 7), date(2020, 1, 7)) != tiny.sessions_hash(date(2020, 1, 7), date(2020, 1, 7))
+    assert later.sessions_hash(date(2020, 1, 6), date(2020, 1, 6)) == tiny.sessions_hash(
+        date(2020, 1, 6), date(2020, 1, 6)
+    )
+    assert later.sessions_hash(date(2020, 1, 7), date(2020, 1, 7)) != tiny.sessions_hash(
+        date(2020, 1, 7), date(2020, 1, 7)
+    )
     # The lunch break counts, although opens and closes agree.
-    assert later.sessions_hash(date(2020, 1, 3), date(2020, 1, 3)) != tiny.sessions_hash(date(2020, 1, 3), date(2020, 1, 3))
+    assert later.sessions_hash(date(2020, 1, 3), date(2020, 1, 3)) != tiny.sessions_hash(
+        date(2020, 1, 3), date(2020, 1, 3)
+    )
 
 
 def test_the_hash_does_not_depend_on_the_range_that_was_built():

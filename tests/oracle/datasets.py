@@ -1,7 +1,8 @@
 """The bars that RustyBT and zipline-reloaded are compared on; imported by both environments, so only numpy and pandas.
 
-Prices have two decimals, because Zipline keeps three. `demo` is real (from the installed `bokeh-sampledata`, never
-copied here); `generated` is drawn with integer arithmetic alone, so that every platform draws the same bars.
+Prices have at most three decimals, because Zipline keeps no more. `demo` is real (from the installed
+`bokeh-sampledata`, never copied here; 150 closes have a fourth decimal, which is rounded); `generated` is drawn with
+integer arithmetic alone, so that every platform draws the same bars.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def demo() -> Dataset:
     raw = pd.read_csv(Path(spec.origin).parent / "_data" / "stocks.csv.gz")
     raw.columns = [name.lower() for name in raw.columns]
     bars = raw.rename(columns={"ticker": "symbol"})[["date", "symbol", *FIELDS]]
-    bars = bars.assign(date=pd.to_datetime(bars["date"]))
+    bars = bars.assign(date=pd.to_datetime(bars["date"]), **{field: bars[field].round(3) for field in FIELDS[:4]})
     splits = (
         ("AAPL", date(2000, 6, 21), 2, 1),
         ("AAPL", date(2005, 2, 28), 2, 1),
@@ -49,11 +50,9 @@ def demo() -> Dataset:
         ("MSFT", date(2004, 11, 15), date(2004, 12, 2), "3.08"),
         ("AAPL", date(2012, 8, 9), date(2012, 8, 16), "2.65"),
         ("AAPL", date(2012, 11, 7), date(2012, 11, 15), "2.65"),
-        ("IBM", date(2007, 2, 7), date(2007, 3, 10), "0.30"),  # paid on a Saturday: Zipline never pays it
         ("IBM", date(2007, 5, 8), date(2007, 6, 11), "0.40"),
         ("IBM", date(2007, 8, 8), date(2007, 9, 10), "0.40"),
     )
-    dividends = tuple(d for d in dividends if d[2].weekday() < 5)
     return Dataset("demo", bars, splits, dividends)
 
 
@@ -95,7 +94,7 @@ def generated(sessions: list[date]) -> Dataset:
         ("AAA", date(2016, 8, 10), date(2016, 8, 24), "0.80"),
         ("AAA", date(2017, 2, 8), date(2017, 2, 22), "1.25"),
         ("BBB", date(2017, 1, 17), date(2017, 1, 31), "0.55"),
-        ("DDD", date(2017, 6, 12), date(2017, 6, 26), "0.40"),
+        ("DDD", date(2017, 4, 12), date(2017, 4, 26), "1.40"),
     )
     jumps = {symbol: {ex: (new, old) for s, ex, new, old in splits if s == symbol} for symbol in "AAA BBB CCC DDD EEE FFF".split()}
     halted = {date(2016, 10, 3), date(2016, 10, 4), date(2017, 6, 9), date(2017, 6, 12), date(2017, 11, 15)}

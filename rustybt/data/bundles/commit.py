@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from rustybt.data.bundles import manifest as manifests
 from rustybt.data.bundles.content_hash import content_hash
 from rustybt.data.bundles.coverage import PRESENT
@@ -41,6 +39,8 @@ from rustybt.market.request import check_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from rustybt.data.bundles.store import BundleStore
     from rustybt.market.frequency import Frequency

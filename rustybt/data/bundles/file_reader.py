@@ -132,3 +132,9 @@ class FileReader:
             file=record.file_key,
             missing=missing,
         )
+
+
+def forget_verified() -> None:
+    """Forget which files were checked: each is checked again at its next read."""
+    with _mutex:
+        _verified.clear()

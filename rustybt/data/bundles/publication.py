@@ -11,9 +11,8 @@ from rustybt.data.bundles.metadata_store import contents, versions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
     from rustybt.data.bundles.manifest import Manifest
+    from rustybt.data.bundles.metadata_store.database import Connection
     from rustybt.data.bundles.records import CoverageRecord
 
 _US_PER_DAY, _SECONDS_PER_DAY = 86_400_000_000, 86_400

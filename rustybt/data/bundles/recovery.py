@@ -19,8 +19,7 @@ from rustybt.data.bundles.tag_files import read_tag_files
 from rustybt.errors import BundleNameError, CorruptBundleError, RustybtError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from rustybt.data.bundles.metadata_store.database import Connection
     from rustybt.data.bundles.store import BundleStore
 
 

@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
-
     from rustybt.data.bundles.collection import GcReport
     from rustybt.data.bundles.difference import BundleDiff
+    from rustybt.data.bundles.metadata_store.database import Connection
     from rustybt.data.bundles.records import (
         Alias,
         BundleInfo,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from rustybt.data.sources.csv_table import MAX_TEXT
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA, empty_quarantine
-from rustybt.data.sources.stamp_formats import DateOrder
-from rustybt.data.sources.stamps import StampRules
 from rustybt.errors import RequestError
 from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, DECIMAL, PRICE_COLUMNS, VALUE_COLUMNS
 from rustybt.market.decimals import MISSING, ParsedDecimals, parse_decimals
 from rustybt.market.request import BarRequest, check_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rustybt.data.sources.stamps import Stamps
 
 #: Where a row of text stands: index into the labels of the files, and its line there.
 FILE, LINE = "file", "line"
@@ -43,29 +46,32 @@ class BuiltBars:
 
 def build_bars(
     rows: pl.DataFrame,
-    rules: StampRules,
+    stamps: Stamps,
     request: BarRequest,
     labels: Sequence[str],
-    order: DateOrder | None = None,
+    parse: Callable[[pl.Series], ParsedDecimals] = parse_decimals,
 ) -> BuiltBars:
     """Return the bars of `rows` that lie in the request's range.
 
     Parameters
     ----------
     rows
-        String columns `timestamp`, `symbol`, the four prices, and `volume` where there is one; `FILE` and `LINE`.
+        Columns `timestamp`, `symbol` (String), the four prices, and `volume` where there is one; `FILE` and `LINE`.
         Nulls are empty fields.
+    stamps
+        The labels of the rows.
     labels
         Name of each file for locations such as ``AAPL.csv:17``.
+    parse
+        Makes exact decimals of a column.
     """
-    stamps = rules.read(rows["timestamp"], order)
     rows, stamp_reason = rows.with_columns(stamps.labels.alias("label")), stamps.bad
     if request.start is not None or request.end is not None:
         wanted = rows.select((request.in_range("label") | pl.col("label").is_null()).alias("wanted")).to_series()
         if not wanted.all():
             rows = rows.filter(wanted)
             stamp_reason = None if stamp_reason is None else stamp_reason.filter(wanted)
-    numbers = _numbers(rows)
+    numbers = _numbers(rows, parse)
     missing_volume = _missing_volume(rows, numbers)
     reasons = [reason for reason in (_symbol_reasons(rows["symbol"]), stamp_reason) if reason is not None]
     for column, parsed in numbers.items():
@@ -79,7 +85,7 @@ def build_bars(
     reason = pl.DataFrame({str(i): item for i, item in enumerate(reasons)}).select(pl.coalesce(pl.all())).to_series()
     good = reason.is_null()
     return BuiltBars(
-        bars.filter(good).cast(dict(BAR_SCHEMA)),
+        bars.filter(good).cast(BAR_SCHEMA),
         _quarantine(rows.with_columns(reason.alias("reason")).filter(~good), labels),
         None if missing_volume is None else missing_volume.filter(good),
         stamps.has_time,
@@ -97,11 +103,11 @@ def ragged_quarantine(
     )
 
 
-def _numbers(rows: pl.DataFrame) -> dict[str, ParsedDecimals]:
+def _numbers(rows: pl.DataFrame, parse: Callable[[pl.Series], ParsedDecimals]) -> dict[str, ParsedDecimals]:
     """Parse each column on a thread of its own: polars parses a series on one."""
     names = [name for name in VALUE_COLUMNS if name in rows.columns]
     with ThreadPoolExecutor(len(names), thread_name_prefix="rustybt-decimals") as pool:
-        return dict(zip(names, pool.map(lambda name: parse_decimals(rows[name]), names), strict=True))
+        return dict(zip(names, pool.map(lambda name: parse(rows[name]), names), strict=True))
 
 
 def _missing_volume(rows: pl.DataFrame, numbers: dict[str, ParsedDecimals]) -> pl.Series | None:
@@ -138,7 +144,11 @@ def _symbol_reasons(symbols: pl.Series) -> pl.Series | None:
             reasons[symbol] = "symbol is not usable"
     if not reasons and not symbols.null_count():
         return None
-    named = symbols.replace_strict(reasons, default=None, return_dtype=pl.String) if reasons else symbols.clear(symbols.len())
+    named = (
+        symbols.replace_strict(reasons, default=None, return_dtype=pl.String)
+        if reasons
+        else symbols.clear(symbols.len())
+    )
     missing = pl.repeat("symbol is missing", symbols.len(), dtype=pl.String, eager=True)
     return missing.zip_with(symbols.is_null(), named)
 
@@ -148,10 +158,10 @@ def _quarantine(rows: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
     names: Mapping[int, str] = dict(enumerate(labels))
     return rows.select(
         pl.col("symbol").fill_null(""),
-        pl.col("timestamp").fill_null(""),
+        pl.col("timestamp").cast(pl.String).fill_null(""),
         "reason",
         location=pl.concat_str(
             pl.col(FILE).replace_strict(names, return_dtype=pl.String), pl.col(LINE).cast(pl.String), separator=":"
         ),
-        text=pl.concat_str(pl.col(fields).fill_null(""), separator=",").str.slice(0, MAX_TEXT),
-    ).cast(dict(QUARANTINE_SCHEMA))
+        text=pl.concat_str(pl.col(fields).cast(pl.String).fill_null(""), separator=",").str.slice(0, MAX_TEXT),
+    ).cast(QUARANTINE_SCHEMA)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rustybt.errors import BadResponseError, RequestError
 from rustybt.market.bars import PRICE_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 #: Fields that a column can carry; `time` is a time of day printed beside a date, dividend and split are csvdir's.
 FIELDS = ("timestamp", "time", "symbol", *PRICE_COLUMNS, "volume", "dividend", "split")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +17,6 @@ from rustybt.data.sources.csv_files import FoundFiles, find_files
 from rustybt.data.sources.csv_input import CsvFormat
 from rustybt.data.sources.csv_reading import Limits, check_encoding
 from rustybt.data.sources.csv_table import check_separator
-from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.ingest_plan import IngestPlan
 from rustybt.data.sources.stamps import BarLabel, StampRules
 from rustybt.errors import RequestError
@@ -30,7 +28,11 @@ from rustybt.market.provenance import SourceMetadata
 from rustybt.market.request import BarRequest, check_symbol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import polars as pl
+
+    from rustybt.data.sources.delivery import Delivery
 
 
 class CSVDataSource(DataSource):

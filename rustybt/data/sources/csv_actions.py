@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,11 +19,15 @@ from rustybt.data.sources.csv_files import find_files
 from rustybt.data.sources.csv_reading import CsvBytes, Limits, check_text
 from rustybt.data.sources.csv_table import SEPARATORS
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA
-from rustybt.data.sources.stamps import StampRules
 from rustybt.errors import BadResponseError, RequestError, RustybtError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.frequency import DAILY
 from rustybt.market.request import BarRequest, check_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rustybt.data.sources.stamps import StampRules
 
 _KINDS = {"dividend": "cash_dividend", "cash": "cash_dividend"}
 _COLUMNS = ("symbol", "kind", "ex_date", "ratio", "amount", "currency", "declared_date", "record_date", "pay_date")
@@ -64,7 +68,11 @@ def read_actions(path: str | os.PathLike[str], limits: Limits | None = None) -> 
     reader.fieldnames = names
     actions = []
     for row in reader:
-        given = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str) and isinstance(value, str | None)}
+        given = {
+            key: (value or "").strip()
+            for key, value in row.items()
+            if isinstance(key, str) and isinstance(value, str | None)
+        }
         if not any(given.values()):
             continue
         try:
@@ -94,7 +102,10 @@ def _event(row: Mapping[str, str]) -> CorporateAction:
     )
     if event.amount is not None:
         event = replace(event, currency=row.get("currency") or "USD")
-    return replace(event, **{name: date.fromisoformat(row[name]) for name in _DATES if row.get(name)})
+    known = {name: date.fromisoformat(row[name]) if row.get(name) else None for name in _DATES}
+    return replace(
+        event, declared_date=known["declared_date"], record_date=known["record_date"], pay_date=known["pay_date"]
+    )
 
 
 def _ratio(text: str) -> tuple[Decimal, Decimal]:
@@ -120,7 +131,9 @@ def actions_of_rows(
     """
     named = [name for name in ("dividend", "split") if name in rows.columns]
     quiet = ["0", "0.0", "0.00", "", "1", "1.0"]
-    loud = pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() & ~pl.col(name).is_in(quiet) for name in named))
+    loud = pl.any_horizontal(
+        pl.lit(value=False), *(pl.col(name).is_not_null() & ~pl.col(name).is_in(quiet) for name in named)
+    )
     rows = rows.filter(loud)
     stamps = replace(rules, frequency=DAILY).read(rows["timestamp"])
     rows = rows.with_columns(stamps.labels.alias("ex_date")).filter(request.in_range("ex_date").alias("wanted"))
@@ -149,9 +162,7 @@ def _row_event(symbol: str, name: str, text: str | None, ex_date: date, currency
     return None if new == old else CorporateAction.split(symbol, ex_date, new, old, source="csvdir")
 
 
-def check_actions(
-    actions: object, limits: Limits | None = None
-) -> tuple[tuple[CorporateAction, ...], Path | None]:
+def check_actions(actions: object, limits: Limits | None = None) -> tuple[tuple[CorporateAction, ...], Path | None]:
     """Return the events of a list or of a file, and the file's path.
 
     Raises

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from itertools import groupby
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.sources.base import Progress
 from rustybt.data.sources.bar_rows import FILE, BuiltBars, build_bars
 from rustybt.data.sources.csv_actions import actions_of_rows
-from rustybt.data.sources.csv_files import FoundFiles
 from rustybt.data.sources.csv_input import (
     CsvFormat,
     Head,
@@ -26,11 +23,17 @@ from rustybt.data.sources.csv_input import (
 from rustybt.data.sources.csv_spool import Spool
 from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.stamp_formats import DateOrder, StampFamily, leading_numbers
-from rustybt.data.sources.stamps import StampRules
 from rustybt.errors import BadResponseError, RequestError, SourceError, SymbolNotFoundError
-from rustybt.market.assets import AssetAttributes
-from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.request import BarRequest, check_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rustybt.data.sources.base import Progress
+    from rustybt.data.sources.csv_files import FoundFiles
+    from rustybt.data.sources.stamps import StampRules
+    from rustybt.market.assets import AssetAttributes
+    from rustybt.market.corporate_actions import CorporateAction
 
 BATCH_BYTES = 64 * 2**20
 # How much larger a packed file is expected to become; only the size of a batch depends on it.
@@ -131,7 +134,10 @@ class CsvDelivery:
         files = self._files_by_symbol()
         order = self._date_order([at for _, members in files for at in members])
         pending = Delivery(
-            failures=self._failures, actions=self._contents.actions, price_basis=self._contents.price_basis, notes=self._notes()
+            failures=self._failures,
+            actions=self._contents.actions,
+            price_basis=self._contents.price_basis,
+            notes=self._notes(),
         )
         timed = False
         for batch in self._batches(files):
@@ -141,7 +147,9 @@ class CsvDelivery:
             failures = self._failures_of(parts, symbols)
             built = [self._build(part.rows, order) for part in parts if part.rows.height]
             timed = self._check_times(built, timed=timed)
-            yield self._delivery(pending, parts, built, failures, dict.fromkeys(symbols))
+            delivery = self._delivery(pending, parts, built, failures, dict.fromkeys(symbols))
+            del parts, built
+            yield delivery
             self._progress.add(sum(self._heads[at].file.size_bytes for at in codes))
             pending = Delivery(price_basis=self._contents.price_basis)
         if pending.failures or not files:
@@ -207,7 +215,10 @@ class CsvDelivery:
 
     def _long(self) -> Iterator[Delivery]:
         pending = Delivery(
-            failures=self._failures, actions=self._contents.actions, price_basis=self._contents.price_basis, notes=self._notes()
+            failures=self._failures,
+            actions=self._contents.actions,
+            price_basis=self._contents.price_basis,
+            notes=self._notes(),
         )
         hashes: dict[str, str] = {}
         quarantined = pending.quarantined
@@ -224,20 +235,25 @@ class CsvDelivery:
                 if self._heads[code].family == "slashed" and self._rules.date_format is None:
                     largest = leading_numbers(part.rows["timestamp"])
                     numbers[code] = tuple(max(pair) for pair in zip(numbers.get(code, (0, 0)), largest, strict=True))  # type: ignore[assignment]
-                rows = part.rows.filter(pl.col("symbol").is_in(asked) | pl.col("symbol").is_null()) if asked else part.rows
-                spool.add(rows, int(part.rows.estimated_size() * rows.height / part.rows.height))
+                wanted = pl.col("symbol").is_in(asked) | pl.col("symbol").is_null()
+                rows = part.rows.filter(wanted) if asked else part.rows
+                spool.add(rows, int(rows.estimated_size()))
                 size += rows.height
+                del part, rows
             order = self._agree(numbers)
             kept = set(self._wanted(spool.counts))
             pending = replace(pending, failures=self._failures, quarantined=quarantined, files=hashes)
             timed = False
-            for batch in spool.batches() if size else []:
-                rows = spool.read(batch)
+            for batch, read in spool.drain():
+                rows = read
                 if not kept.issuperset(batch):
                     rows = rows.filter(pl.col("symbol").is_in(list(kept)) | pl.col("symbol").is_null())
                 built = [self._build(part, order) for part in self._by_family(rows)]
                 timed = self._check_times(built, timed=timed)
-                yield self._delivery(pending, [], built, {}, dict.fromkeys(kept.intersection(batch)))
+                delivery = self._delivery(pending, [], built, {}, dict.fromkeys(kept.intersection(batch)))
+                # While the caller works on the bars, their text need not be held.
+                del rows, read, built
+                yield delivery
                 pending = Delivery(price_basis=self._contents.price_basis)
         if pending.failures or not size:
             yield pending
@@ -261,7 +277,8 @@ class CsvDelivery:
         if "time" in rows.columns:
             stamp = pl.concat_str(pl.col("timestamp"), pl.col("time").fill_null("00:00"), separator=" ")
             rows = rows.with_columns(timestamp=stamp)
-        return rows, build_bars(rows, self._rules, self._request, self._labels, order)
+        stamps = self._rules.read(rows["timestamp"], order)
+        return rows, build_bars(rows, stamps, self._request, self._labels)
 
     def _delivery(
         self,
@@ -368,7 +385,9 @@ def _joined_flags(flags: Sequence[tuple[pl.Series | None, int]]) -> pl.Series | 
         return None
     whole = pl.Series(dtype=pl.Boolean)
     for flag, height in flags:
-        whole = whole.append(flag if flag is not None else pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True))
+        whole = whole.append(
+            flag if flag is not None else pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True)
+        )
     return whole
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rustybt.errors import BadResponseError, RequestError, SourceError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 COMPRESSIONS = ("gz", "bz2", "xz", "zst")
 _NAME = re.compile(r"(?P<stem>.+?)(?:\.(?P<kind>csv|tsv|txt))?(?:\.(?P<packed>gz|bz2|xz|zst))?", re.IGNORECASE)
@@ -125,7 +128,9 @@ def not_regular(path: Path, mode: int) -> BadResponseError:
     kinds = ((stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
     kind = next((name for test, name in kinds if test(mode)), "device")
     return BadResponseError(
-        f"{_printable(str(path))} is a {kind}, not a file", hint="save the rows to a file first", file=_printable(path.name)
+        f"{_printable(str(path))} is a {kind}, not a file",
+        hint="save the rows to a file first",
+        file=_printable(path.name),
     )
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from rustybt.data.sources.bar_rows import FILE, LINE, ragged_quarantine
 from rustybt.data.sources.columns import Columns, find_columns
-from rustybt.data.sources.csv_files import InputFile
 from rustybt.data.sources.csv_reading import Block, CsvBytes, Limits, check_text
-from rustybt.data.sources.csv_table import Header, TextTable, count_lines, parse_rows, read_header
+from rustybt.data.sources.csv_table import Header, TextTable, count_lines, parse_rows, read_header, split_record
 from rustybt.data.sources.delivery import empty_quarantine
 from rustybt.data.sources.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from rustybt.data.sources.csv_files import InputFile
 
 _HEAD_BYTES = 16 * 2**10
 _READERS = 4
@@ -95,10 +99,10 @@ def read_head(block: Block, file: InputFile, form: CsvFormat) -> Head:
     header = read_header(block, file.label, form.separator, form.skip_lines)
     columns = find_columns(header.names, form.column_map, file.label)
     body = block.data[header.size_bytes : header.size_bytes + 4_096]
-    wanted = {"timestamp": columns.positions["timestamp"]}
-    first = body.lstrip(b"\r\n").partition(b"\n")[0]
-    sample = parse_rows(first, header, wanted, file.label, header.lines + 1).rows
-    return Head(file, header, columns, family_of(sample["timestamp"][0]) if sample.height else None)
+    first = body.lstrip(b"\r\n").partition(b"\n")[0].decode(errors="replace").rstrip("\r")
+    record = split_record(first, header.separator)
+    position = columns.positions["timestamp"]
+    return Head(file, header, columns, family_of(record[position]) if position < len(record) else None)
 
 
 def fields_of(head: Head, form: CsvFormat) -> dict[str, int]:
@@ -149,13 +153,12 @@ def _try_body(head: Head, form: CsvFormat) -> tuple[bytes, str] | SourceError:
     """Return the records after the header, ended by a line end, and the file's hash."""
     try:
         stream = CsvBytes(head.file, form.limits, form.encoding)
-        parts = []
+        parts: list[bytes | memoryview] = []
         for block in stream:
             check_text(block, head.file)
-            parts.append(block.data)
+            parts.append(memoryview(block.data)[0 if parts else head.header.size_bytes :])
     except SourceError as error:
         return error
-    parts[:1] = [memoryview(part)[head.header.size_bytes :] for part in parts[:1]]
     if parts and len(parts[-1]) and parts[-1][-1] != ord("\n"):
         parts.append(b"\n")
     return b"".join(parts), stream.sha256
@@ -191,9 +194,7 @@ def _parse_group(
     return TextRows(rows, quarantined, {}, {})
 
 
-def read_long_blocks(
-    heads: Sequence[Head], form: CsvFormat, advance: Callable[[int], None]
-) -> Iterator[TextRows]:
+def read_long_blocks(heads: Sequence[Head], form: CsvFormat, advance: Callable[[int], None]) -> Iterator[TextRows]:
     """Yield the rows of files that name the symbol of each row, block by block, in the files' order.
 
     A file without a symbol column gives its own name to all its rows.
@@ -210,7 +211,9 @@ def read_long_blocks(
             check_text(block, head.file)
             skipped = head.header.size_bytes if block.first_line == 1 else 0
             first_line = block.first_line + (head.header.lines if skipped else 0)
-            table = parse_rows(block.data[skipped:] if skipped else block.data, head.header, fields, head.file.label, first_line)
+            table = parse_rows(
+                block.data[skipped:] if skipped else block.data, head.header, fields, head.file.label, first_line
+            )
             yield _located(table, head, code, first_line)
             advance(len(block.data))
         yield TextRows(pl.DataFrame(), empty_quarantine(), {}, {head.file.label: stream.sha256})

@@ -11,12 +11,14 @@ import lzma
 import os
 import stat
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rustybt.data.sources.csv_files import InputFile, not_regular
 from rustybt.errors import BadResponseError, RequestError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BLOCK_BYTES = 16 * 2**20
 
@@ -236,7 +238,7 @@ def _unpacker(packed: str, stream: _Hashing) -> Any:
         return lzma.LZMAFile(raw)
     import pyarrow as pa
 
-    return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+    return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
 
 
 def _last_record_end(data: bytes) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
 
 #: About 1.7M rows of daily bars; their frames then stay well below a gigabyte.
 MEMORY_BYTES = 96 * 2**20
@@ -63,6 +66,12 @@ class Spool:
         if self._waiting_bytes > self._memory_bytes:
             self._spill()
 
+    def drain(self, batch_rows: int = BATCH_ROWS) -> Iterator[tuple[list[str], pl.DataFrame]]:
+        """Yield the symbols of each batch and their rows, which are then no longer kept here."""
+        batches = self.batches(batch_rows)
+        for number, batch in enumerate(batches, start=1):
+            yield batch, self.read(batch, is_last=number == len(batches))
+
     def batches(self, batch_rows: int = BATCH_ROWS) -> list[list[str]]:
         """Return the symbols in rising order, cut so that a batch has about `batch_rows` rows."""
         cut: list[list[str]] = []
@@ -75,16 +84,20 @@ class Spool:
             size += self._counts[symbol]
         return cut
 
-    def read(self, symbols: list[str]) -> pl.DataFrame:
-        """Return all rows of a run of neighbouring symbols, in the order they were added."""
+    def read(self, symbols: list[str], *, is_last: bool = False) -> pl.DataFrame:
+        """Return all rows of a run of neighbouring symbols, in the order they were added; after the last run, keep none."""
         if self._spilled:
             self._spill()
-            parts = [part for spilled in self._spilled if (part := _slice(*spilled, symbols[0], symbols[-1])) is not None]
+            parts = [
+                part for spilled in self._spilled if (part := _slice(*spilled, symbols[0], symbols[-1])) is not None
+            ]
         else:
             parts = [_joined(self._waiting)]
             if len(symbols) < len(self._counts):
                 wanted = pl.col("symbol").fill_null("").is_between(pl.lit(symbols[0]), pl.lit(symbols[-1]))
                 parts = [part.filter(wanted) for part in parts]
+            if is_last:
+                self._waiting.clear()
         return _joined(parts)
 
     def _spill(self) -> None:

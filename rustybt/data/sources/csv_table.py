@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from rustybt.data.sources.csv_reading import Block
 from rustybt.data.sources.stamp_formats import family_of
 from rustybt.errors import BadResponseError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rustybt.data.sources.csv_reading import Block
 
 SEPARATORS = (",", ";", "\t", "|")
 LINE = "line"
@@ -79,8 +83,8 @@ def read_header(block: Block, label: str, separator: str | None = None, skip_lin
 
 
 def _header(text: str, label: str, separator: str | None, size_bytes: int, lines: int) -> Header:
-    chosen = separator or max(SEPARATORS, key=lambda mark: len(_fields(text, mark)))
-    names = tuple(name.strip() for name in _fields(text, chosen))
+    chosen = separator or max(SEPARATORS, key=lambda mark: len(split_record(text, mark)))
+    names = tuple(name.strip() for name in split_record(text, chosen))
     if any(family_of(name) for name in names):
         raise BadResponseError(
             f"{label} line {lines} is a row of data, not the names of the columns: {text[:80]!r}",
@@ -91,7 +95,8 @@ def _header(text: str, label: str, separator: str | None, size_bytes: int, lines
     return Header(names, chosen, size_bytes, lines)
 
 
-def _fields(text: str, separator: str) -> list[str]:
+def split_record(text: str, separator: str) -> list[str]:
+    """Return the fields of one record."""
     try:
         return next(csv.reader([text], delimiter=separator), [])
     except csv.Error:
@@ -107,7 +112,9 @@ def check_separator(separator: str | None) -> str | None:
         It cannot.
     """
     spelled = {"\\t": "\t", "tab": "\t"}.get(separator or "", separator)
-    if spelled is None or (len(spelled) == 1 and spelled.isascii() and spelled not in "\"\n\r\0" and not spelled.isalnum()):
+    if spelled is None or (
+        len(spelled) == 1 and spelled.isascii() and spelled not in '"\n\r\0' and not spelled.isalnum()
+    ):
         return spelled
     raise RequestError(f"delimiter {separator!r} is not one character", hint="use one of , ; tab |")
 
@@ -123,7 +130,9 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
     BadResponseError
         A field is longer than the reader takes.
     """
-    table, lines, ragged = _parse_fast(data, header), None, ()
+    table = _parse_fast(data, header)
+    lines: pl.Series | None = None
+    ragged: tuple[tuple[int, str, str], ...] = ()
     line_count = count_lines(data)
     if table is None and b'"' not in data:
         data, lines, ragged = _set_aside(data, header)
@@ -153,7 +162,9 @@ def _set_aside(data: bytes, header: Header) -> tuple[bytes, pl.Series, tuple[tup
         record = data[starts[at] : ends[at]].rstrip(b"\r")
         parts.append(data[done : starts[at]])
         done = int(ends[at]) + 1
-        if counts[at] >= width and not record.split(header.separator.encode(), width)[-1].strip(header.separator.encode()):
+        if counts[at] >= width and not record.split(header.separator.encode(), width)[-1].strip(
+            header.separator.encode()
+        ):
             # A separator at the end of the line adds nothing.
             parts.append(header.separator.encode().join(record.split(header.separator.encode())[:width]) + b"\n")
             keep[at] = True
@@ -195,9 +206,7 @@ def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
     return table if width > 1 and separators == expected - (width - 1) * blank else None
 
 
-def _parse_slow(
-    data: bytes, header: Header, positions: Mapping[str, int], label: str, first_line: int
-) -> TextTable:
+def _parse_slow(data: bytes, header: Header, positions: Mapping[str, int], label: str, first_line: int) -> TextTable:
     """Read record by record, to tell which ones are ragged."""
     width = len(header.names)
     columns: dict[str, list[str | None]] = {field: [] for field in positions}
@@ -223,9 +232,7 @@ def _parse_slow(
     except csv.Error as error:
         number = first_line + reader.line_num
         raise BadResponseError(f"{label} line {number} is no CSV: {error}", file=label, line=number) from error
-    rows = pl.DataFrame(
-        {**columns, LINE: lines}, schema={**dict.fromkeys(positions, pl.String), LINE: pl.UInt32}
-    )
+    rows = pl.DataFrame({**columns, LINE: lines}, schema={**dict.fromkeys(positions, pl.String), LINE: pl.UInt32})
     return TextTable(rows, tuple(ragged), line)
 
 

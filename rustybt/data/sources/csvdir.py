@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.sources.csv import CSVDataSource
 from rustybt.data.sources.csv_files import FoundFiles, find_files
-from rustybt.data.sources.stamps import BarLabel
 from rustybt.errors import RequestError
-from rustybt.market.frequency import Frequency
+
+if TYPE_CHECKING:
+    import os
+
+    from rustybt.data.sources.stamps import BarLabel
+    from rustybt.market.frequency import Frequency
 
 _FOLDERS = {"1d": "daily", "1m": "minute"}
 
@@ -41,14 +44,18 @@ class CSVDirDataSource(CSVDataSource):
         folder = _FOLDERS.get(frequency.name)
         if folder is None:
             raise RequestError(
-                f"csvdir has daily and minute bars, none of {frequency}", hint="use --frequency 1d or 1m", frequency=frequency.name
+                f"csvdir has daily and minute bars, none of {frequency}",
+                hint="use --frequency 1d or 1m",
+                frequency=frequency.name,
             )
         directory = Path(self._path) / folder
         if not directory.is_dir():
             others = [name for name in _FOLDERS.values() if (Path(self._path) / name).is_dir()]
             raise RequestError(
                 f"csvdir needs the directory {directory}",
-                hint="it has only minute bars: --frequency 1m" if others == ["minute"] else "lay files out as DIR/daily/SYMBOL.csv",
+                hint="it has only minute bars: --frequency 1m"
+                if others == ["minute"]
+                else "lay files out as DIR/daily/SYMBOL.csv",
                 path=str(directory),
             )
         return find_files(directory)

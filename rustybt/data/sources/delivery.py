@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.errors import SourceError
-from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import empty_bars
-from rustybt.market.corporate_actions import CorporateAction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rustybt.errors import SourceError
+    from rustybt.market.assets import AssetAttributes
+    from rustybt.market.corporate_actions import CorporateAction
 
 #: Rows that cannot be bars: `timestamp` and `text` as printed in the source, `location` such as ``AAPL.csv:17``.
 QUARANTINE_SCHEMA = pl.Schema(

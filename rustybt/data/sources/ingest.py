@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
-
-import polars as pl
 
 from rustybt.__about__ import __version__
 from rustybt.data.sources import bridge
@@ -22,14 +19,19 @@ from rustybt.data.sources.ingest_report import MAX_EXAMPLES, IngestReport, Quara
 from rustybt.errors import DataQualityError, NotCoveredError, RequestError, SourceError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import calendar_for, canonical_name
-from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality import check_quality
 from rustybt.market.quality_report import QualityReport, merge_reports
 
 if TYPE_CHECKING:
-    from rustybt.data.bundles.store import BundleStore, CommitResult
+    from collections.abc import Callable, Iterator
+
+    import polars as pl
+
+    from rustybt.data.bundles.records import CommitResult
+    from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.base import DataSource, Progress
+    from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.request import BarRequest
 
 _MAX_NOTED = 20
@@ -224,7 +226,9 @@ class Ingest:
     def _quality(self) -> QualityReport:
         if self._report is None:
             shown = [f"set aside: {row}" for row in self._examples[:_MAX_NOTED]]
-            failed = [f"failed: {symbol}: {error.message}" for symbol, error in list(self._failures.items())[:_MAX_NOTED]]
+            failed = [
+                f"failed: {symbol}: {error.message}" for symbol, error in list(self._failures.items())[:_MAX_NOTED]
+            ]
             merged = merge_reports(self._reports)
             self._report = merged.with_quarantined(self._quarantined, [*self._notes, *failed, *shown])
         return self._report

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.errors import SourceError
 from rustybt.market.provenance import FrozenRecord
-from rustybt.market.quality_report import QualityReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rustybt.errors import SourceError
+    from rustybt.market.quality_report import QualityReport
 
 #: Quarantined rows kept as examples; the counts beside them are always exact.
 MAX_EXAMPLES = 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +14,8 @@ from rustybt.errors import MissingDependencyError, RequestError
 from rustybt.market.provenance import FrozenRecord, Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rustybt.data.sources.base import DataSource
 
 GROUP = "rustybt.sources"
@@ -97,20 +98,24 @@ class _Entry:
                 f"source {self.name} needs the package {self.needs}", hint=self.pip_command, source=self.name
             )
         try:
-            found = importlib.import_module(self.module)
+            found: Any = importlib.import_module(self.module)
             for part in self.attribute.split("."):
                 found = getattr(found, part)
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
-                f"source {self.name} of {self.origin} needs the module {error.name}", hint=self.pip_command or None, source=self.name
+                f"source {self.name} of {self.origin} needs the module {error.name}",
+                hint=self.pip_command or None,
+                source=self.name,
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RequestError(
-                f"source {self.name} of {self.origin} cannot be imported: {type(error).__name__}: {error}", source=self.name
+                f"source {self.name} of {self.origin} cannot be imported: {type(error).__name__}: {error}",
+                source=self.name,
             ) from error
         if not (isinstance(found, type) and issubclass(found, DataSource)):
             raise RequestError(
-                f"source {self.name} of {self.origin}: {self.module}:{self.attribute} is no DataSource class", source=self.name
+                f"source {self.name} of {self.origin}: {self.module}:{self.attribute} is no DataSource class",
+                source=self.name,
             )
         return found
 
@@ -148,9 +153,13 @@ def get_source(name: str, **options: Any) -> DataSource:
                 hint=f"did you mean {near[0]}?" if near else f"rustybt sources info {name} lists them",
                 option=option,
             )
-    missing = [key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options]
+    missing = [
+        key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options
+    ]
     if missing:
-        raise RequestError(f"source {name} needs the option {missing[0]}", hint=f"give it as --{missing[0].replace('_', '-')}")
+        raise RequestError(
+            f"source {name} needs the option {missing[0]}", hint=f"give it as --{missing[0].replace('_', '-')}"
+        )
     return kind(**options)
 
 
@@ -162,6 +171,11 @@ def source_from_provenance(provenance: Provenance) -> DataSource:
     RequestError
         The source cannot be made again: bars of a frame live in memory only.
     """
+    if provenance.source_type == "frame":
+        raise RequestError(
+            "these bars came from a frame in memory, which is gone",
+            hint="rb.ingest_frame(df, bundle=...) adds new ones",
+        )
     return get_source(provenance.source_type, **dict(provenance.options))
 
 
@@ -223,7 +237,12 @@ def _info(entry: _Entry) -> SourceInfo:
         kind = entry.load()
     except RequestError as error:
         return SourceInfo(
-            entry.name, available=False, reason=error.message, pip_command=error.hint or "", origin=entry.origin, aliases=entry.aliases
+            entry.name,
+            available=False,
+            reason=error.message,
+            pip_command=error.hint or "",
+            origin=entry.origin,
+            aliases=entry.aliases,
         )
     return SourceInfo(
         entry.name,

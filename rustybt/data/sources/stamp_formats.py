@@ -85,7 +85,9 @@ def check_date_format(text: str | None) -> str | None:
     )
 
 
-def read_wall_clock(text: pl.Series, date_format: str | None, family: StampFamily, order: DateOrder | None) -> WallClock:
+def read_wall_clock(
+    text: pl.Series, date_format: str | None, family: StampFamily, order: DateOrder | None
+) -> WallClock:
     """Return what the clock showed in each row of `text`.
 
     Parameters
@@ -95,19 +97,19 @@ def read_wall_clock(text: pl.Series, date_format: str | None, family: StampFamil
     order
         Which of day and month comes first in ``slashed`` stamps.
     """
-    if date_format in _UNIX_TO_MICROS:
-        return WallClock(_unix(text, date_format), _zero_offset(text), has_time=True, is_unix=True)
-    if date_format in ("dmy", "mdy"):
-        return _components(text, _SLASHED, year_first=False, day_first=date_format == "dmy")
-    if date_format is not None and date_format != "iso":
-        return _pattern(text, date_format)
-    if family == "digits" and date_format is None:
-        return _digits(text)
-    if family == "named" and date_format is None:
-        return _named(text)
-    if family == "slashed" and date_format is None:
-        return _components(text, _SLASHED, year_first=False, day_first=order != "mdy")
-    return _iso(text)
+    if date_format is not None and date_format in _UNIX_TO_MICROS:
+        clock = WallClock(_unix(text, date_format), _zero_offset(text), has_time=True, is_unix=True)
+    elif date_format in ("dmy", "mdy"):
+        clock = _components(text, _SLASHED, year_first=False, day_first=date_format == "dmy")
+    elif date_format not in (None, "iso"):
+        clock = _pattern(text, str(date_format))
+    elif date_format == "iso" or family == "iso":
+        clock = _iso(text)
+    elif family == "slashed":
+        clock = _components(text, _SLASHED, year_first=False, day_first=order != "mdy")
+    else:
+        clock = _digits(text) if family == "digits" else _named(text)
+    return clock
 
 
 def leading_numbers(text: pl.Series) -> tuple[int, int]:
@@ -137,7 +139,7 @@ def _iso(text: pl.Series) -> WallClock:
     micros = fast.micros.scatter(rows, slow.micros)
     offset = fast.offset
     if slow.offset is not None:
-        known = offset if offset is not None else pl.repeat(None, text.len(), dtype=pl.Int64, eager=True)
+        known = pl.repeat(None, text.len(), dtype=pl.Int64, eager=True) if offset is None else offset
         offset = known.scatter(rows, slow.offset)
     return WallClock(micros, offset, has_time=fast.has_time or slow.has_time)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
@@ -19,7 +20,9 @@ from rustybt.data.sources.stamp_formats import (
 )
 from rustybt.errors import RequestError
 from rustybt.market.bars import TIMESTAMP
-from rustybt.market.frequency import Frequency
+
+if TYPE_CHECKING:
+    from rustybt.market.frequency import Frequency
 
 BarLabel = Literal["open", "close"]
 
@@ -132,8 +135,8 @@ class StampRules:
 
 def column_family(text: pl.Series) -> StampFamily | None:
     """Return the family most of the first rows belong to; None when none looks like a timestamp."""
-    families = [family for value in text.drop_nulls().head(50) if (family := family_of(value)) is not None]
-    return max(families, key=families.count) if families else None
+    families = Counter(family for value in text.drop_nulls().head(50) if (family := family_of(value)) is not None)
+    return families.most_common(1)[0][0] if families else None
 
 
 def check_timezone(name: str | None) -> str | None:

@@ -345,3 +345,6 @@ class Database:
         with self._mutex:
             self._dispose_reader()
             self._reader_stamp = ()
+
+
+__all__ = ["INTERNAL_FOLDER", "Connection", "Database"]

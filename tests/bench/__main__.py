@@ -1,0 +1,101 @@
+"""`make bench`: run every benchmark and print one table of ratios."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.data import write_csv_files
+from tests.bench.measure import Figure, command_seconds, in_process
+
+
+def start_up(repeats: int = 7) -> list[Figure]:
+    """Start of the interpreter alone, of the import, and of commands."""
+    python, command = sys.executable, str(Path(sys.executable).with_name("rustybt"))
+    with tempfile.TemporaryDirectory() as home:
+        runs = {
+            "bare": [python, "-c", "pass"],
+            "import": [python, "-c", "import rustybt"],
+            "help": [command, "--help"],
+            "list": [command, "bundle", "list"],
+        }
+        taken = {
+            name: statistics.median(command_seconds(line, {"RUSTYBT_HOME": home}) for _ in range(repeats))
+            for name, line in runs.items()
+        }
+    bare = taken["bare"]
+    added = taken["import"] - bare
+    return [
+        Figure("import rustybt (added)", "python -c pass", bare, added, "s", "<= 0.1 s", added <= 0.1),
+        Figure("rustybt --help", "python -c pass", bare, taken["help"], "s", "<= 0.25 s", taken["help"] <= 0.25),
+        Figure("rustybt bundle list", "python -c pass", bare, taken["list"], "s", "<= 0.6 s", taken["list"] <= 0.6),
+    ]
+
+
+def ingest(folder: Path, repeats: int = 3) -> list[Figure]:
+    """CSV of 500 symbols x 10 years, as one long file and as one file per symbol."""
+    figures = []
+    for label, path in zip(("one file", "500 files"), write_csv_files(folder), strict=True):
+        rates: dict[str, list[float]] = {"polars": [], "ours": []}
+        peak = 0.0
+        for _ in range(repeats):
+            for who, taken in rates.items():
+                done = in_process("tests.bench.ingest", who, str(path), str(folder / f"home-{who}"))
+                taken.append(done["rows"] / done["seconds"] / 1e6)
+                peak = max(peak, done["peak_mb"]) if who == "ours" else peak
+        peer, mine = (statistics.median(rates[who]) for who in ("polars", "ours"))
+        figures += [
+            Figure(f"CSV ingest, {label}", "polars alone", peer, mine, "M rows/s", ">= 0.7", mine >= 0.7),
+            Figure(f"CSV ingest, {label}: peak", "-", 0, peak, "MB", "< 1,000", peak < 1_000),
+        ]
+    return figures
+
+
+def reading(folder: Path) -> list[Figure]:
+    """The bundle that `ingest` left behind."""
+    t = in_process("tests.bench.reading", str(folder / "home-ours"))
+    bare = t["bare"]
+    lookup = t["lookup_p50"]
+    return [
+        Figure(
+            "read 1.26M rows, verified", "read_parquet", bare, t["verified"], "s", "<= 2 x", t["verified"] <= 2 * bare
+        ),
+        Figure(
+            "read 1.26M rows, first open", "read_parquet", bare, t["first"], "s", "<= 2.5 x", t["first"] <= 2.5 * bare
+        ),
+        Figure("read as float64 arrays", "read_parquet", bare, t["arrays"], "s", "-", True),
+        Figure("read one symbol of 500", "read_parquet", bare, t["one"], "s", "-", True),
+        Figure("metadata lookup p50", "-", 0, lookup * 1e3, "ms", "<= 0.2 ms", lookup <= 0.2e-3),
+        Figure("metadata lookup p99", "-", 0, t["lookup_p99"] * 1e3, "ms", "<= 2 ms", t["lookup_p99"] <= 2e-3),
+        Figure("open a bundle p50", "-", 0, t["open_p50"] * 1e3, "ms", "<= 2 ms", t["open_p50"] <= 2e-3),
+    ]
+
+
+def main() -> None:
+    table = Table(title="RustyBT beside its peers, this machine, one run")
+    for column in ("what", "peer", "peer's", "ours", "unit", "ratio", "budget", "holds"):
+        table.add_column(column, justify="right" if column in ("peer's", "ours", "ratio") else "left")
+    with tempfile.TemporaryDirectory(prefix="rustybt-bench-") as name:
+        folder = Path(name)
+        for figure in [*start_up(), *ingest(folder), *reading(folder)]:
+            has_peer = figure.peer > 0
+            table.add_row(
+                figure.what,
+                figure.peer_name,
+                f"{figure.peer:.4g}" if has_peer else "",
+                f"{figure.ours:.4g}",
+                figure.unit,
+                f"{figure.ratio:.2f}" if has_peer else "",
+                figure.budget,
+                "yes" if figure.holds else "NO",
+            )
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Every documented block runs, every command, option, setting and error is documented."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from rustybt import errors as rustybt_errors
+from rustybt.cli.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED
+from rustybt.cli.main import COMMANDS, load
+from rustybt.config import setting_keys
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _load_blocks():
+    spec = importlib.util.spec_from_file_location("documentation_blocks", Path(__file__).with_name("blocks.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+blocks = _load_blocks()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUSTYBT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(tmp_path / "config.toml"))
+    names = {"__name__": "documentation"}
+    for block in blocks.blocks_of(page):
+        blocks.run_block(block, names)
+
+
+def command_tree():
+    """Return {words of a command: its click command}, groups left out."""
+    found = {}
+    for name in COMMANDS:
+        real = load(name)
+        children = getattr(real, "commands", None)
+        if children:
+            found.update({f"{name} {child}": command for child, command in children.items()})
+        else:
+            found[name] = real
+    return found
+
+
+REFERENCE = ROOT / "docs" / "commands.md"
+
+
+@pytest.mark.parametrize("words", sorted(command_tree()))
+def test_every_command_is_in_the_reference_with_all_its_options(words):
+    text = REFERENCE.read_text(encoding="utf-8")
+    heading = f"### `rustybt {words}`"
+    assert heading in text, f"docs/commands.md has no section {heading}"
+    section = text.split(heading, 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
+    shared = text.split("## Shared flags", 1)[1].split("\n## ", 1)[0]
+    for parameter in command_tree()[words].params:
+        for option in parameter.opts:
+            if option.startswith("--"):
+                assert f"`{option}" in section or f"`{option}" in shared, f"{words} {option} is not documented"
+
+
+def test_the_reference_names_no_command_that_is_not_there():
+    headings = re.findall(r"^### `rustybt ([a-z -]+)`", REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(headings) == set(command_tree())
+
+
+@pytest.mark.parametrize("words", sorted(command_tree()))
+def test_every_command_shows_an_example_of_itself(words):
+    text = command_tree()[words].help
+    example = re.search(r"Example: (rustybt .*)", text)
+    assert example, f"{words} has no example"
+    assert example[1].startswith(f"rustybt {words}")
+
+
+def error_classes(base=rustybt_errors.RustybtError):
+    return [base, *(found for child in base.__subclasses__() for found in error_classes(child))]
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({c for c in error_classes() if c.__module__ == "rustybt.errors"}, key=lambda c: c.__name__)
+)
+def test_every_error_code_is_explained(kind):
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert f"### `{kind.code}`" in text
+    section = text.split(f"### `{kind.code}`", 1)[1].split("\n### ", 1)[0]
+    assert f"`{kind.__name__}`" in section
+    assert f"exit {kind.exit_code}" in section
+
+
+def test_every_exit_status_is_explained():
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    statuses = {kind.exit_code for kind in error_classes()} | {0, 3, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED}
+    assert {int(found) for found in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)} == statuses
+
+
+@pytest.mark.parametrize("key", setting_keys())
+def test_every_setting_is_documented(key):
+    from rustybt.config import environment_variable
+
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert f"`{key}`" in text
+    assert f"`{environment_variable(key)}`" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_repository_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
