@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +26,9 @@ from rustybt.trading.simulation import Progress, Simulation
 from rustybt.trading.strategy import Script, Strategy, load_script, run_script, script_of, strategy_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+
     from rustybt.data.portal.bar_provider import Floats
     from rustybt.trading.commission import CommissionModel
     from rustybt.trading.portfolio import Account, Portfolio

@@ -5,7 +5,6 @@ Every function speaks to the algorithm that runs in this context, and raises Req
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rustybt.trading import cancel_policy, commission, execution, slippage
@@ -15,6 +14,8 @@ from rustybt.trading.execution import LimitOrder, MarketOrder, StopLimitOrder, S
 from rustybt.trading.schedule import calendars, date_rules, time_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from rustybt.market.assets import Asset

@@ -48,6 +48,8 @@ _FLAGS: dict[str, tuple[Any, Any]] = {
     "home": (Home, None),
     "debug": (Debug, False),
 }
+#: Names of the parameters that `command` adds.
+FLAG_NAMES = frozenset(_FLAGS)
 
 
 def new_group(text: str, **settings: Any) -> typer.Typer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, open_store
@@ -12,12 +14,15 @@ if TYPE_CHECKING:
 
 app = new_command()
 
+Strict = Annotated[bool, typer.Option("--strict", help="Abort at the first bad row, leaving no version.")]
+
 
 @command(app)
-def update(terminal: Terminal, *, name: BundleName) -> int:
+def update(terminal: Terminal, *, name: BundleName, strict: Strict = False) -> int:
     """Bring a bundle up to date from the source recorded in it.
 
-    A CSV bundle reads its files again, wherever they were.
+    A CSV bundle reads its files again, from where they were: new rows and new files are taken in, equal content makes no
+    version.
 
     Example: rustybt update us
     """
@@ -25,5 +30,8 @@ def update(terminal: Terminal, *, name: BundleName) -> int:
     from rustybt.data.sources.update import update_bundle
 
     with open_store(terminal) as store, terminal.progress() as progress:
-        report = update_bundle(name, store=store, progress=progress)
-    return show_ingest(terminal, report)
+        reports = update_bundle(name, store=store, strict=strict, progress=progress)
+    if terminal.json:
+        terminal.data({"updates": reports})
+        return max(report.exit_code for report in reports)
+    return max(show_ingest(terminal, report) for report in reports)

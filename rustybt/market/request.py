@@ -59,31 +59,17 @@ def check_symbol(symbol: str) -> str:
 def check_symbols(symbols: str | Iterable[str]) -> tuple[str, ...]:
     """Return the checked symbols without repetitions, in the order given; one string is one symbol.
 
+    Symbols are compared by code points: NFC and NFD spellings of one letter are two symbols, each kept as given.
+
     Raises
     ------
     RequestError
-        One of them is not usable (`check_symbol`), or two look alike and differ only in how Unicode composes their
-        letters (NFC and NFD twins): nobody could tell them apart on a screen.
+        One of them is not usable (`check_symbol`).
     """
     given = (symbols,) if isinstance(symbols, str) else symbols
     if not isinstance(given, Iterable):
         raise RequestError(f"symbols must be a name or a list of names, not {type(symbols).__name__}")
-    checked = tuple(dict.fromkeys(check_symbol(symbol) for symbol in given))
-    composed: dict[str, str] = {}
-    for symbol in checked:
-        twin = composed.setdefault(unicodedata.normalize("NFC", symbol), symbol)
-        if twin != symbol:
-            raise RequestError(
-                f"two symbols look alike and differ only in Unicode composition: {twin!r} is "
-                f"{_codepoints(twin)}, the other {_codepoints(symbol)}",
-                hint="spell the symbol in one way in the whole request and file",
-                symbols=(twin, symbol),
-            )
-    return checked
-
-
-def _codepoints(text: str) -> str:
-    return " ".join(f"U+{ord(char):04X}" for char in text)
+    return tuple(dict.fromkeys(check_symbol(symbol) for symbol in given))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _active: ContextVar[Any] = ContextVar("rustybt_active_algorithm", default=None)
 

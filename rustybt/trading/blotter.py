@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
-from rustybt.market.assets import Asset
 from rustybt.trading.cancel_policy import CancelPolicy, NeverCancel
 from rustybt.trading.commission import CommissionModel, PerShare
-from rustybt.trading.execution import ExecutionStyle
-from rustybt.trading.lots import Amount
 from rustybt.trading.nano import to_nano
 from rustybt.trading.order import Order, OrderStatus
 from rustybt.trading.slippage import FixedBasisPointsSlippage, SlippageModel
-from rustybt.trading.transaction import Transaction
+
+if TYPE_CHECKING:
+    from rustybt.market.assets import Asset
+    from rustybt.trading.execution import ExecutionStyle
+    from rustybt.trading.lots import Amount
+    from rustybt.trading.transaction import Transaction
 
 #: More than this in one order is taken for a mistake, as in Zipline.
 MAX_AMOUNT = 10**11

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from rustybt.trading.order import Order
-from rustybt.trading.transaction import Transaction
+if TYPE_CHECKING:
+    from rustybt.trading.order import Order
+    from rustybt.trading.transaction import Transaction
 
 
 class CommissionModel(ABC):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rustybt.data.portal import BarData, PolarsDataPortal
 from rustybt.errors import RequestError, SymbolNotFoundError
-from rustybt.market.assets import Asset
 from rustybt.market.calendars import get_calendar
 from rustybt.trading.blotter import Blotter
 from rustybt.trading.cancel_policy import CancelPolicy
@@ -22,9 +19,13 @@ from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule
 from rustybt.trading.slippage import SlippageModel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
     import pandas as pd
 
     from rustybt.data.portal.bar_provider import Floats
+    from rustybt.market.assets import Asset
 
 
 class Desk:
@@ -136,7 +137,9 @@ class Desk:
         if field == "*":
             return dict(self.environment)
         if field not in self.environment:
-            raise RequestError(f"no field {field!r} of the environment", hint=f"use one of {', '.join(self.environment)}")
+            raise RequestError(
+                f"no field {field!r} of the environment", hint=f"use one of {', '.join(self.environment)}"
+            )
         return self.environment[field]
 
     def schedule_function(
@@ -160,7 +163,9 @@ class Desk:
     def record(self, *args: Any, **kwargs: Any) -> None:
         """Keep values for the perf frame; see `rustybt.api.record`."""
         if len(args) % 2:
-            raise RequestError("record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)")
+            raise RequestError(
+                "record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)"
+            )
         self.recorded |= {str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}
         self.recorded |= kwargs
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
-from rustybt.market.assets import Asset
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from rustybt.market.assets import Asset
 
 _CENT = 0.01
 # Zipline rounds a limit that is up to 5 % of a tick beyond a price to that price, else in the order's favour.
@@ -111,7 +114,9 @@ def style_of(
     """
     if style is not None:
         if limit_price is not None or stop_price is not None:
-            raise RequestError("an order takes a style or prices, not both", hint="leave out limit_price and stop_price")
+            raise RequestError(
+                "an order takes a style or prices, not both", hint="leave out limit_price and stop_price"
+            )
         return style
     if limit_price is not None and stop_price is not None:
         return StopLimitOrder(limit_price, stop_price, asset=asset)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
-from rustybt.data.portal.bar_provider import Floats
-from rustybt.market.assets import Asset
 from rustybt.trading.lots import truncate
 from rustybt.trading.nano import guard, half_even, times, to_nano
 from rustybt.trading.position import Position, Positions
 from rustybt.trading.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rustybt.data.portal.bar_provider import Floats
+    from rustybt.market.assets import Asset
 
 # Prices up to this, times 1e9, fit an int64.
 _INT64_PRICES = 9.0e9
@@ -76,7 +79,9 @@ class Ledger:
         asset = transaction.asset
         position = self._hold(asset)
         amount = transaction.amount
-        spent = amount * transaction.price_nano if type(amount) is int else times(to_nano(amount), transaction.price_nano)
+        spent = (
+            amount * transaction.price_nano if type(amount) is int else times(to_nano(amount), transaction.price_nano)
+        )
         self.cash = guard(self.cash - spent)
         position.execute(transaction)
         self._settle(position)

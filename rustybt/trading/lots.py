@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.market.assets import Asset
+if TYPE_CHECKING:
+    from rustybt.market.assets import Asset
 
 #: Whole shares are ints; amounts of assets with a fractional lot are floats.
 Amount = int | float

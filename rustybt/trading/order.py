@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.market.assets import Asset
 from rustybt.trading.lots import Amount, truncate
+
+if TYPE_CHECKING:
+    from rustybt.market.assets import Asset
 
 
 class OrderStatus(IntEnum):

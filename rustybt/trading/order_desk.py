@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
@@ -16,6 +14,9 @@ from rustybt.trading.nano import from_nano
 from rustybt.trading.order import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
     import pandas as pd
 
     from rustybt.data.portal import BarData
@@ -229,6 +230,7 @@ def _number(asset: Asset | None, value: Any, what: str = "amount") -> Any:
         raise RequestError(f"the {what}{of} to order must be a number, not {value!r}") from None
     if not finite:
         raise RequestError(
-            f"the {what}{of} to order is {value}", hint="a price or weight was missing: check with data.can_trade(asset)"
+            f"the {what}{of} to order is {value}",
+            hint="a price or weight was missing: check with data.can_trade(asset)",
         )
     return int(value) if hasattr(value, "__index__") else value

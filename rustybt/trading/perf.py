@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.bar_provider import Floats
 from rustybt.trading.nano import NANO
 from rustybt.trading.risk import running
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rustybt.data.portal.bar_provider import Floats
     from rustybt.trading.session_log import SessionLog
 
 #: Columns that hold lists of dicts.
@@ -46,7 +46,9 @@ def build_perf(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> p
     import pandas as pd
 
     records = log.records
-    label = pd.DatetimeIndex(np.asarray(closes)[: len(records)].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
+    label = (
+        pd.DatetimeIndex(np.asarray(closes)[: len(records)].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
+    )
     # Zipline labels a session's first minute by its end.
     opened = np.asarray(opens)[: len(records)] + 60_000_000
     first_minutes = pd.DatetimeIndex(opened.astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rustybt.trading.ledger import Ledger
 from rustybt.trading.nano import from_nano
-from rustybt.trading.position import Positions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rustybt.trading.ledger import Ledger
+    from rustybt.trading.position import Positions
 
 
 class Portfolio:

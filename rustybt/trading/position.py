@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.trading.lots import Amount, lot_of, truncate
 from rustybt.trading.nano import NANO, from_nano, half_even, times, to_nano
-from rustybt.trading.transaction import Transaction
+
+if TYPE_CHECKING:
+    from rustybt.trading.transaction import Transaction
 
 
 class Position:
@@ -113,4 +115,6 @@ class Positions(dict[Asset, Position]):
     def __missing__(self, asset: Asset) -> Position:
         if isinstance(asset, Asset):
             return Position(asset)
-        raise RequestError(f"positions are found by asset, not by {type(asset).__name__} {asset!r}", hint="use symbol()")
+        raise RequestError(
+            f"positions are found by asset, not by {type(asset).__name__} {asset!r}", hint="use symbol()"
+        )

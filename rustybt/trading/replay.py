@@ -141,7 +141,9 @@ def _table_differences(table: str, old: pd.DataFrame, new: pd.DataFrame) -> list
     length = min(len(old), len(new))
     columns = {c: (list(old[c])[:length], list(new[c])[:length]) for c in old.columns}
     for at in range(length):
-        changed = [c for c, (before, now) in columns.items() if before[at] != now[at] and not _same(before[at], now[at])]
+        changed = [
+            c for c, (before, now) in columns.items() if before[at] != now[at] and not _same(before[at], now[at])
+        ]
         if changed:
             what = ", ".join(f"{c} {columns[c][0][at]} became {columns[c][1][at]}" for c in changed)
             found.append(f"{table}: {columns['symbol'][0][at]} in {columns['session'][0][at]}: {what}")

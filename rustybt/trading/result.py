@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,8 @@ from rustybt.trading.order import OrderStatus
 from rustybt.trading.risk import summary as risk_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
 
     from rustybt.data.portal.bar_provider import Floats

@@ -124,9 +124,7 @@ def read_result(directory: Path) -> Result:
             )
         perf = _read_table(directory / "perf.csv")
         assets = {
-            a["sid"]: Asset(
-                a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"])
-            )
+            a["sid"]: Asset(a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"]))
             for a in facts["assets"]
         }
         cells = {name: _read_cells(directory / f"{name}.csv", len(perf), assets) for name in _KEYS}

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.data.portal.bar_provider import Floats
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rustybt.data.portal.bar_provider import Floats
 
 SESSIONS_PER_YEAR = 252
 # empyrical takes a benchmark of less variance than this for constant.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.bar_provider import Booleans
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
+    from rustybt.data.portal.bar_provider import Booleans
     from rustybt.market.trading_calendar import Sessions, TradingCalendar
 
 _WEEK_DAYS = 5

@@ -67,7 +67,9 @@ class Simulation:
         axis = portal.axis
         rows = slice(axis.before, axis.before + axis.length)
         self._sessions = axis.sessions[rows].copy()
-        self._closes = list(pd.DatetimeIndex(axis.closes[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC"))
+        self._closes = list(
+            pd.DatetimeIndex(axis.closes[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
+        )
         self._opens = pd.DatetimeIndex(axis.opens[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
         self._always_open = axis.calendar.is_always_open
         self.log = SessionLog(algorithm.ledger.starting_cash)

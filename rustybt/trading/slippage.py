@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
-from rustybt.market.assets import Asset
 from rustybt.trading.lots import Amount, lot_of, truncate
 from rustybt.trading.nano import to_nano
-from rustybt.trading.order import Order
 from rustybt.trading.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rustybt.market.assets import Asset
+    from rustybt.trading.order import Order
 
 
 class LiquidityExceeded(Exception):  # noqa: N818 - Zipline's name, raised by users' models

@@ -6,12 +6,14 @@ import ast
 import difflib
 import linecache
 import traceback
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError, RustybtError, StrategyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 FUNCTIONS = ("initialize", "handle_data", "before_trading_start", "analyze")
 _MARK = "__rustybt_script__"
@@ -70,7 +72,9 @@ def load_script(path: str | Path, parameters: Mapping[str, Any] | None = None) -
     try:
         text = where.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"cannot read the strategy {where}: {error}", hint="rustybt run -f FILE.py -b BUNDLE") from error
+        raise RequestError(
+            f"cannot read the strategy {where}: {error}", hint="rustybt run -f FILE.py -b BUNDLE"
+        ) from error
     return run_script(Script(where.name, text, dict(parameters or {})), str(where))
 
 

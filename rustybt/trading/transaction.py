@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rustybt.market.assets import Asset
-from rustybt.trading.lots import Amount
 from rustybt.trading.nano import from_nano
+
+if TYPE_CHECKING:
+    from rustybt.market.assets import Asset
+    from rustybt.trading.lots import Amount
 
 
 class Transaction:

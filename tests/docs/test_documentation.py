@@ -16,15 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _load_blocks():
-    spec = importlib.util.spec_from_file_location("documentation_blocks", Path(__file__).with_name("blocks.py"))
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"documentation_{name}", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-blocks = _load_blocks()
+blocks = _load("blocks")
+reference = _load("reference")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -64,6 +65,10 @@ def test_every_command_is_in_the_reference_with_all_its_options(words):
         for option in parameter.opts:
             if option.startswith("--"):
                 assert f"`{option}" in section or f"`{option}" in shared, f"{words} {option} is not documented"
+
+
+def test_the_reference_is_what_the_commands_say():
+    assert REFERENCE.read_text(encoding="utf-8") == reference.reference(), "python tests/docs/reference.py writes it"
 
 
 def test_the_reference_names_no_command_that_is_not_there():
@@ -113,4 +118,3 @@ def test_every_setting_is_documented(key):
 def test_every_link_inside_the_repository_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
-

@@ -96,7 +96,10 @@ def generated(sessions: list[date]) -> Dataset:
         ("BBB", date(2017, 1, 17), date(2017, 1, 31), "0.55"),
         ("DDD", date(2017, 4, 12), date(2017, 4, 26), "1.40"),
     )
-    jumps = {symbol: {ex: (new, old) for s, ex, new, old in splits if s == symbol} for symbol in "AAA BBB CCC DDD EEE FFF".split()}
+    jumps = {
+        symbol: {ex: (new, old) for s, ex, new, old in splits if s == symbol}
+        for symbol in ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"]
+    }
     halted = {date(2016, 10, 3), date(2016, 10, 4), date(2017, 6, 9), date(2017, 6, 12), date(2017, 11, 15)}
     first, last = date(2016, 7, 1), date(2017, 8, 18)
     rows: list[tuple[object, ...]] = []

@@ -12,9 +12,8 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -29,6 +28,9 @@ from scenarios import GOLDENS, SCENARIOS, Scenario, benchmark, held  # noqa: E40
 from zipline import run_algorithm  # noqa: E402
 from zipline.data.bundles import ingest, register  # noqa: E402
 from zipline.utils.calendar_utils import get_calendar  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CALENDAR = get_calendar("XNYS")
 

@@ -192,10 +192,10 @@ def _digest_exactly(block: pl.DataFrame, frequency: str, symbol: str, stamps: In
     return hashlib.sha256(_prefix(frequency, symbol) + header + rows).digest()
 
 
-def merge_blocks(older: pl.DataFrame, newer: pl.DataFrame) -> pl.DataFrame:
-    """Return the block table after `newer` replaced what it names; a block of no rows is gone."""
+def merge_blocks(*tables: pl.DataFrame) -> pl.DataFrame:
+    """Return one block table: a later table replaces what it names in an earlier one; a block of no rows is gone."""
     return (
-        pl.concat([older, newer])
+        pl.concat([BLOCK_SCHEMA.to_frame(), *tables])
         .unique(subset=list(BLOCK_KEY), keep="last", maintain_order=True)
         .filter(pl.col("rows") > 0)
         .sort(*BLOCK_KEY)

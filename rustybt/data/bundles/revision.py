@@ -315,8 +315,4 @@ def _only_touched(rows: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
 
 def read_blocks(reader: FileReader, files: Iterable[FileRecord]) -> pl.DataFrame:
     """Return the block table of a version: its block files, applied in the order in which they were added."""
-    blocks = BLOCK_SCHEMA.to_frame()
-    parts = [reader.table(record) for record in files if record.kind == "blocks"]
-    for part in parts:
-        blocks = merge_blocks(blocks, part)
-    return blocks
+    return merge_blocks(*(reader.table(record) for record in files if record.kind == "blocks"))

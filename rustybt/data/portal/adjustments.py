@@ -7,18 +7,21 @@ raw bars. `split_dividend_adjusted` and `unknown` bars are left alone and their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.data.portal.bar_provider import Booleans, Floats
-from rustybt.data.portal.session_axis import SessionAxis
-from rustybt.market.assets import Asset
-from rustybt.market.corporate_actions import CorporateAction
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from rustybt.data.portal.bar_provider import Booleans, Floats
+    from rustybt.data.portal.session_axis import SessionAxis
+    from rustybt.market.assets import Asset
+    from rustybt.market.corporate_actions import CorporateAction
 
 ADJUSTED_BASES = ("raw", "split_adjusted")
 
@@ -138,8 +141,10 @@ def lay_out(
         elif action.kind == "stock_dividend":
             book.append(StockDividend(asset, t, _pay_t(action, axis, t), _ratio(action)))
         if row > 0 and price != 1:
-            after = np.flatnonzero(traded[row:])
-            filled_stop = t + int(after[0]) if after.size else axis.length
+            filled_stop = t
+            if not traded[row]:
+                after = np.flatnonzero(traded[row:])
+                filled_stop = t + int(after[0]) if after.size else axis.length
             history.append(HistoryEvent(t, column, t, filled_stop, price, volume))
     return AssetEvents(tuple(history), tuple(book))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rustybt.data.portal.adjustments import HistoryEvent
-from rustybt.data.portal.bar_provider import Floats
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rustybt.data.portal.adjustments import HistoryEvent
+    from rustybt.data.portal.bar_provider import Floats
 
 
 class AsOfArray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +11,9 @@ from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import date
+
     import pandas as pd
     import polars as pl
 

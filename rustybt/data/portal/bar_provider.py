@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rustybt.market.assets import Asset
-from rustybt.market.corporate_actions import CorporateAction
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+
+    from rustybt.market.assets import Asset
+    from rustybt.market.corporate_actions import CorporateAction
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

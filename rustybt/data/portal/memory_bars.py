@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from rustybt.data.portal.bar_provider import Floats, Integers
 from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.bars import VALUE_COLUMNS, check_bars
 from rustybt.market.corporate_actions import CorporateAction, in_force
 from rustybt.market.request import DAY_MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from rustybt.data.portal.bar_provider import Floats, Integers
 
 _EPOCH = date(1970, 1, 1)
 
@@ -106,7 +110,9 @@ class MemoryBars:
         self.calendar_name = calendar_name
         self.frequencies = (frequency,)
         attributes = attributes or {}
-        spans = bars.group_by("symbol").agg(pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last"))
+        spans = bars.group_by("symbol").agg(
+            pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last")
+        )
         spans = spans.sort("symbol")
         self.symbols: tuple[str, ...] = tuple(spans["symbol"])
         self.assets = MemoryAssets(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rustybt.data.portal.adjustments import ADJUSTED_BASES, AssetEvents, BookEvent, HistoryEvent, lay_out, unadjust
-from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
-from rustybt.data.portal.session_axis import SessionAxis
 from rustybt.errors import RequestError
-from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS
-from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.request import DAY_MICROSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
+    from rustybt.data.portal.session_axis import SessionAxis
+    from rustybt.market.assets import Asset
+    from rustybt.market.corporate_actions import CorporateAction
 
 #: Above this many bytes a panel loads only the assets that were asked for, else all once it was surprised twice.
 _LOAD_ALL_BYTES = 256 * 2**20

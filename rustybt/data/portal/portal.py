@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +18,9 @@ from rustybt.market.assets import Asset
 from rustybt.market.frequency import DAILY, Frequency
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
     import pandas as pd
 
     from rustybt.data.portal.adjustments import HistoryEvent

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -13,7 +12,11 @@ from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
-from rustybt.market.corporate_actions import CorporateAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rustybt.market.corporate_actions import CorporateAction
 
 #: History before the simulation that is fetched along; more is fetched when a longer window asks for it.
 _WARM_UP = timedelta(days=400)

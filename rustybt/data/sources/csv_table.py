@@ -104,7 +104,7 @@ def split_record(text: str, separator: str) -> list[str]:
 
 
 def check_separator(separator: str | None) -> str | None:
-    """Return `separator` if one ASCII character can be it; ``\\t`` may be spelled.
+    """Return `separator` if it is one usable character; a tab may be spelled out.
 
     Raises
     ------

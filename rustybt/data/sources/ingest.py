@@ -95,12 +95,12 @@ class Ingest:
         chosen = calendar or self._source.calendar_name()
         chosen = None if chosen is None else canonical_name(chosen)
         deliveries = bridge.iterate(self._source.deliver(self._request, self._progress))
-        first = next(deliveries, Delivery())
+        first, deliveries = _first_with_bars(deliveries)
         with nullcontext(store) if store is not None else BundleStore() as target:
             self._calendar = chosen or self._calendar_of(target, bundle_name, first)
             committed = target.commit(
                 bundle_name,
-                self._frames(chain([first], deliveries)),
+                self._frames(deliveries),
                 self._provenance(first),
                 frequency=self._request.frequency,
                 calendar=self._calendar,
@@ -119,9 +119,9 @@ class Ingest:
     def check(self) -> tuple[list[pl.DataFrame], IngestOutcome]:
         """Return the clean frames without storing them, and what was set aside; `fetch` of a local source is this."""
         deliveries = bridge.iterate(self._source.deliver(self._request, self._progress))
-        first = next(deliveries, Delivery())
+        first, deliveries = _first_with_bars(deliveries)
         self._calendar = self._source.calendar_name() or _default_calendar(first)
-        frames = list(self._checked(chain([first], deliveries)))
+        frames = list(self._checked(deliveries))
         return frames, IngestOutcome(self._failures, dict(self._quality().quarantined), tuple(self._examples))
 
     # -- before ------------------------------------------------------------------------------------------------------
@@ -167,8 +167,15 @@ class Ingest:
             self._refuse_if_bad()
 
     def _checked(self, deliveries: Iterator[Delivery]) -> Iterator[pl.DataFrame]:
+        basis: str | None = None
         for delivery in deliveries:
             self._note(delivery)
+            if delivery.bars.height and basis not in (None, delivery.price_basis):
+                raise RequestError(
+                    f"source {self._source.name} delivers {basis} and {delivery.price_basis} prices at once",
+                    hint="ingest them into one bundle each",
+                )
+            basis = delivery.price_basis if delivery.bars.height else basis
             if delivery.bars.is_empty():
                 continue
             result = check_quality(
@@ -324,6 +331,16 @@ class IngestOutcome:
         self.failures = failures
         self.quarantined = quarantined
         self.examples = examples
+
+
+def _first_with_bars(deliveries: Iterator[Delivery]) -> tuple[Delivery, Iterator[Delivery]]:
+    """Return the first delivery that tells how its prices are made, and all deliveries, that one included."""
+    seen: list[Delivery] = []
+    for delivery in deliveries:
+        seen.append(delivery)
+        if delivery.bars.height:
+            break
+    return (seen[-1] if seen else Delivery()), chain(seen, deliveries)
 
 
 def _default_calendar(delivery: Delivery) -> str:

@@ -148,11 +148,11 @@ def _iso_with_offset(text: pl.Series, separator: str) -> WallClock:
     """Read 19 characters of date and time; what follows is one of a few offsets, or the row is left unread."""
     tails = text.str.slice(19)
     kinds = tails.drop_nulls().unique().head(_FEW_OFFSETS + 1).to_list()
-    offsets = {tail: offset for tail in kinds if (offset := _offset_micros(tail)) is not None}
-    if not offsets or len(kinds) > _FEW_OFFSETS:
+    known = {tail: micros for tail in kinds if (micros := _offset_micros(tail)) is not None}
+    if not known or len(kinds) > _FEW_OFFSETS:
         return WallClock(pl.repeat(None, text.len(), dtype=pl.Int64, eager=True))
     stamps = text.str.slice(0, 19).str.to_datetime(f"%Y-%m-%d{separator}%H:%M:%S", strict=False, time_unit="us")
-    offset = tails.replace_strict(offsets, default=None, return_dtype=pl.Int64)
+    offset = tails.replace_strict(known, default=None, return_dtype=pl.Int64)
     nothing = pl.repeat(None, text.len(), dtype=pl.Int64, eager=True)
     return WallClock(stamps.to_physical().zip_with(offset.is_not_null(), nothing), offset, has_time=True)
 

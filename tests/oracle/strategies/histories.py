@@ -1,8 +1,32 @@
 """Trade nothing much; write down what `current` and `history` say, across splits, dividends, halts and listings."""
 
-from rustybt.api import order, record, set_commission, set_slippage, commission, slippage, symbols
+from rustybt.api import commission, order, record, set_commission, set_slippage, slippage, symbols
 
-SESSIONS = (70, 92, 93, 170, 171, 172, 173, 189, 190, 195, 260, 263, 278, 292, 293, 310, 361, 362, 363, 364, 411, 412, 480)
+SESSIONS = (
+    70,
+    92,
+    93,
+    170,
+    171,
+    172,
+    173,
+    189,
+    190,
+    195,
+    260,
+    263,
+    278,
+    292,
+    293,
+    310,
+    361,
+    362,
+    363,
+    364,
+    411,
+    412,
+    480,
+)
 
 
 def initialize(context):
