@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rustybt.__about__ import __version__
 
 if TYPE_CHECKING:
-    from rustybt.algorithm import run_algorithm
+    from rustybt.algorithm import replay, run_algorithm
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.store import BundleStore, bundle
     from rustybt.data.sources import get_source
@@ -32,6 +32,7 @@ __all__ = [
     "bundle",
     "get_source",
     "ingest_frame",
+    "replay",
     "run_algorithm",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "bundle": "rustybt.data.bundles.store",
     "get_source": "rustybt.data.sources",
     "ingest_frame": "rustybt.data.sources.frame",
+    "replay": "rustybt.algorithm",
     "run_algorithm": "rustybt.algorithm",
 }
 

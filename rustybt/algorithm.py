@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -13,17 +15,19 @@ import numpy as np
 from rustybt.__about__ import __version__
 from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
 from rustybt.data.portal.portal import span
-from rustybt.errors import BundleError, BundleNotFoundError, RequestError, RustybtError, VersionNotFoundError
+from rustybt.errors import RequestError, RustybtError
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.pin import Pin
 from rustybt.trading.active import activate
+from rustybt.trading.books import build_books
 from rustybt.trading.desk import Desk
 from rustybt.trading.models import describe_model, model_of
 from rustybt.trading.perf import build_perf
-from rustybt.trading.replay import ReplayReport, compare
+from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
 from rustybt.trading.result import Result
+from rustybt.trading.run_inputs import align_returns, parse_date
 from rustybt.trading.simulation import Progress, Simulation
-from rustybt.trading.strategy import Script, Strategy, load_script, run_script, script_of, strategy_error
+from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, strategy_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +40,18 @@ if TYPE_CHECKING:
     from rustybt.trading.slippage import SlippageModel
 
 __all__ = ["Driver", "TradingAlgorithm", "load_script", "replay", "run_algorithm"]
+
+
+#: Zipline's arguments that ask for nothing here.
+_WITHOUT_EFFECT = (
+    "metrics_set",
+    "blotter",
+    "default_extension",
+    "extensions",
+    "strict_extensions",
+    "environ",
+    "custom_loader",
+)
 
 
 class Driver(Protocol):
@@ -128,7 +144,7 @@ class TradingAlgorithm:
         self._strategy = _strategy(script, given)
         self._bundle, self._store = bundle, store
         self._source, self._symbols = data_source, tuple(symbols)
-        self._start, self._end = _date(start, "start"), _date(end, "end")
+        self._start, self._end = parse_date(start, "start"), parse_date(end, "end")
         if self._start is not None and self._end is not None and self._end < self._start:
             raise RequestError(f"the end {self._end} comes before the start {self._start}")
         self._capital_base = float(capital_base)
@@ -227,13 +243,11 @@ class TradingAlgorithm:
             from rustybt.data.bundles.store import BundleStore
 
             store = stack.enter_context(BundleStore())
-        opened = stack.enter_context(store.open(self._bundle))
-        return opened
+        from_store: BarProvider = stack.enter_context(store.open(self._bundle))
+        return from_store
 
     def _range(self, bars: BarProvider) -> tuple[date, date]:
         """Return the dates to run, those asked for within those of the bars."""
-        if isinstance(bars, SourceBars):
-            return bars.simulated
         first, last = span(bars)
         start, end = self._start or first, self._end or last
         if end < first or start > last:
@@ -299,6 +313,7 @@ class TradingAlgorithm:
             parameters=parameters,
             script=self._strategy.script,
             benchmark=benchmark,
+            books=partial(build_books, log),
             recorded_names=names,
             notes=tuple(self._notes),
             error=error,
@@ -309,7 +324,7 @@ class TradingAlgorithm:
             return desk.benchmark_returns()
         if self._benchmark is None:
             return np.zeros(len(desk.sessions))
-        return _aligned(self._benchmark, desk.sessions)
+        return align_returns(self._benchmark, desk.sessions)
 
 
 def run_algorithm(
@@ -326,10 +341,12 @@ def run_algorithm(
 ) -> Result:
     """Run a strategy and return its result; the arguments are Zipline's, and those of `TradingAlgorithm`.
 
+    Zipline's `metrics_set`, `blotter` and those about extensions have no effect.
+
     Raises
     ------
     RequestError
-        The call cannot be answered; see `TradingAlgorithm`.
+        The call cannot be answered, or has an argument that does not exist; see `TradingAlgorithm`.
     StrategyError
         The strategy raised; see `TradingAlgorithm.run`.
 
@@ -338,6 +355,7 @@ def run_algorithm(
     >>> result = run_algorithm(bundle="us", initialize=initialize, handle_data=handle_data)   # doctest: +SKIP
     >>> result.perf["portfolio_value"].iloc[-1]   # doctest: +SKIP
     """
+    _check_keywords(more)
     algorithm = TradingAlgorithm(
         start,
         end,
@@ -348,9 +366,20 @@ def run_algorithm(
         analyze,
         data_frequency,
         bundle,
-        **more,
+        **{name: value for name, value in more.items() if name not in _WITHOUT_EFFECT},
     )
     return algorithm.run()
+
+
+def _check_keywords(given: Mapping[str, Any]) -> None:
+    known = [*inspect.signature(TradingAlgorithm).parameters, *_WITHOUT_EFFECT]
+    for name in given:
+        if name == "bundle_timestamp":
+            raise RequestError("bundles have versions, not timestamps", hint="run_algorithm(bundle='us@3', ...)")
+        if name not in known or name == "initialize_kwargs":
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else None
+            raise RequestError(f"run_algorithm() has no argument {name!r}", hint=hint)
 
 
 def replay(result_dir: str | Path, store: Any = None, progress: Progress | None = None) -> ReplayReport:
@@ -365,14 +394,13 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
         The pinned version is not in the store any more; the message names it and its content hash.
     """
     saved = Result.load(result_dir)
-    script = _replayable(saved, Path(result_dir))
+    script = replayable(saved, Path(result_dir))
     with ExitStack() as stack:
         if store is None:
             from rustybt.data.bundles.store import BundleStore
 
             store = stack.enter_context(BundleStore())
-        assert saved.pin is not None  # noqa: S101 - _replayable has refused results without one
-        bundle = stack.enter_context(_open_pinned(store, saved.pin))
+        bundle = stack.enter_context(open_pinned(store, saved))
         parameters = saved.parameters
         again = run_algorithm(
             script=run_script(script, str(Path(result_dir) / "script.py")),
@@ -382,46 +410,12 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             capital_base=parameters["capital_base"],
             data_frequency=parameters["data_frequency"],
             trading_calendar=parameters["trading_calendar"],
-            benchmark_returns=_as_series(saved) if parameters["benchmark"] else None,
+            benchmark_returns=benchmark_of(saved),
             commission=model_of(parameters["commission"]),
             slippage=model_of(parameters["slippage"]),
             progress=progress,
         )
     return compare(saved, again)
-
-
-def _replayable(saved: Result, directory: Path) -> Script:
-    """Return the script of a result, or raise why it cannot be run again."""
-    reasons = {
-        "it was not run on a bundle": saved.pin is None,
-        f"it stopped at an error: {saved.error}": not saved.is_complete,
-        "its functions did not come from a file's top level": saved.script is None,
-        f"initialize was given {', '.join(saved.parameters['initialize'])}": bool(saved.parameters["initialize"]),
-        "it was given a commission or slippage model of its own": any(
-            saved.parameters[role] == {} for role in ("commission", "slippage")
-        ),
-    }
-    for reason, holds in reasons.items():
-        if holds:
-            raise RequestError(
-                f"the result in {directory} cannot be replayed: {reason}",
-                hint="run the strategy as a file: rustybt run -f SCRIPT -b BUNDLE -o DIR",
-            )
-    assert saved.script is not None  # noqa: S101 - refused above
-    return saved.script
-
-
-def _open_pinned(store: Any, pin: Pin) -> Any:
-    digest = pin.content_hash.removeprefix("sha256:")
-    try:
-        return store.open(f"{pin.bundle}@sha256:{digest}")
-    except (BundleNotFoundError, VersionNotFoundError) as error:
-        raise BundleError(
-            f"the data of this result is not here: {pin.reference} with content sha256:{digest[:16]}... ({error.message})",
-            hint=f"ingest or import the same bars into {pin.bundle}; equal content has the same hash",
-            bundle=pin.bundle,
-            content_hash=pin.content_hash,
-        ) from error
 
 
 def _pin(bars: BarProvider, desk: Desk) -> Pin | None:
@@ -452,38 +446,3 @@ def _strategy(script: str | Path | Strategy | None, given: Mapping[str, Callable
     if named:
         raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
     return script if isinstance(script, Strategy) else load_script(script)
-
-
-def _date(value: Any, name: str) -> date | None:
-    if value is None:
-        return None
-    import pandas as pd
-
-    try:
-        stamp = pd.Timestamp(value)
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"the {name} {value!r} is not a date", hint="write dates as 2020-01-31") from error
-    if stamp is pd.NaT:
-        raise RequestError(f"the {name} {value!r} is not a date", hint="write dates as 2020-01-31")
-    return (stamp if stamp.tzinfo is None else stamp.tz_convert("UTC")).date()
-
-
-def _aligned(returns: Any, sessions: Any) -> Floats:
-    """Return a series of returns by date on the sessions, 0 where it has none."""
-    import pandas as pd
-
-    if not isinstance(returns, pd.Series):
-        raise RequestError(f"benchmark_returns must be a pandas Series, not {type(returns).__name__}")
-    index = pd.DatetimeIndex(returns.index)
-    index = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
-    by_day = pd.Series(returns.to_numpy(dtype=np.float64), index=index.normalize().as_unit("s"))
-    on = pd.DatetimeIndex(np.asarray(sessions).astype("datetime64[s]"))
-    found: Floats = by_day.reindex(on).fillna(0.0).to_numpy()
-    return found
-
-
-def _as_series(saved: Result) -> Any:
-    import pandas as pd
-
-    days = saved.perf.index - pd.Timedelta(microseconds=1)
-    return pd.Series(saved.benchmark[: len(days)], index=days)

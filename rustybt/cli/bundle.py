@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 app = new_group("List, inspect, check, compare, export and tidy bundles.")
 
+#: Assets and events listed before the rest is only counted.
+MOST_LISTED = 20
 SourceType = Annotated[str | None, typer.Option("--source-type", metavar="S", help="Only bundles of this source.")]
 
 
@@ -61,9 +63,8 @@ def info(terminal: Terminal, *, reference: Reference) -> None:
     from rustybt.cli.bundle_facts import instant, provenance_facts, quality_sentence, short_hash, size
 
     with open_store(terminal) as store, store.open(reference) as bundle:
-        facts: dict[str, Any] = bundle_document(bundle)
         if terminal.json:
-            terminal.data(facts)
+            terminal.data(bundle_document(bundle))
             return
         version, quality = bundle.info, bundle.quality()
         terminal.facts(
@@ -80,24 +81,25 @@ def info(terminal: Terminal, *, reference: Reference) -> None:
             title=version.reference,
         )
         terminal.facts(provenance_rows(provenance_facts(version.provenance)), title="Provenance")
-        terminal.table(
-            ["symbol", "type", "venue", "currency", "first", "last", "price basis"],
-            [
-                (
-                    row["symbol"],
-                    row["asset_type"],
-                    row["venue"],
-                    row["currency"],
-                    row["first"],
-                    row["last"],
-                    row["price_basis"],
-                )
-                for row in facts["assets"]
-            ],
-        )
+        _show_assets(terminal, bundle)
         actions = bundle.corporate_actions()
         if actions:
-            terminal.table(["symbol", "event", "ex-date", "ratio or amount"], [_action_row(a) for a in actions])
+            rows = [_action_row(action) for action in actions[:MOST_LISTED]]
+            terminal.table(["symbol", "event", "ex-date", "ratio or amount"], rows, title="Corporate actions")
+            _tell_rest(terminal, len(actions))
+
+
+def _show_assets(terminal: Terminal, bundle: Any) -> None:
+    rows = [_asset_row(bundle, symbol) for symbol in bundle.symbols[:MOST_LISTED]]
+    names = ("symbol", "asset_type", "venue", "currency", "first", "last", "price_basis")
+    headings = ["symbol", "type", "venue", "currency", "first", "last", "price basis"]
+    terminal.table(headings, [[row[name] for name in names] for row in rows], title="Assets")
+    _tell_rest(terminal, len(bundle.symbols))
+
+
+def _tell_rest(terminal: Terminal, count: int) -> None:
+    if count > MOST_LISTED:
+        terminal.note(f"{count - MOST_LISTED:,} more; --json lists them")
 
 
 def bundle_document(bundle: Any) -> dict[str, Any]:

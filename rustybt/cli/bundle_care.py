@@ -9,7 +9,7 @@ import typer
 
 from rustybt.cli.bundle import app
 from rustybt.cli.command import command
-from rustybt.cli.options import BundleName, Reference, open_store
+from rustybt.cli.options import BundleName, Reference, flag, open_store
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ KeepLast = Annotated[
         "--keep-last", metavar="N", min=1, help="Also collect versions older than the last N; tagged ones stay."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
+DryRun = Annotated[bool, flag("--dry-run", text="Say what would go, and remove nothing.")]
 GcName = Annotated[str | None, typer.Argument(metavar="[B]", help="Only this bundle.", show_default=False)]
 Tag = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tag.", show_default=False)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: Keys of a provenance that say something only when they are set.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _HASH_DIGITS = 12
 
 
@@ -62,10 +63,10 @@ def quality_sentence(quality: Mapping[str, Any] | None) -> str:
     """Return a quality report in one line."""
     if quality is None:
         return "not checked"
-    quarantined = quality["quarantined"]
-    total = sum(quarantined.values()) if isinstance(quarantined, Mapping) else int(quarantined)
-    verdict = passed(quality["validation_passed"])
-    parts = [verdict, f"{total:,} rows quarantined"]
-    parts.append(f"{quality['missing_days_count']:,} sessions missing")
-    parts.append(f"{quality['outlier_count']:,} outliers flagged")
+    parts = [
+        passed(quality["validation_passed"]),
+        f"{quality['quarantined_count']:,} rows quarantined",
+        f"{quality['missing_days_count']:,} sessions missing",
+        f"{quality['outlier_count']:,} outliers flagged",
+    ]
     return ", ".join(parts)

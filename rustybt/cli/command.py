@@ -17,28 +17,25 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from rustybt.cli.errors import EXIT_PIPE_CLOSED
+from rustybt.cli.options import flag
 from rustybt.cli.terminal import Terminal, silence_stdout
 
 Function = TypeVar("Function", bound=Callable[..., int | None])
 
 _PANEL = "Shared flags"
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout; decimals are text.", rich_help_panel=_PANEL)
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.", rich_help_panel=_PANEL)
-]
+Json = Annotated[bool, flag("--json", text="Print one JSON document on stdout; decimals are text.", panel=_PANEL)]
+Quiet = Annotated[bool, flag("--quiet", "-q", text="No notes and no progress on stderr.", panel=_PANEL)]
 Verbose = Annotated[
     int,
-    typer.Option("--verbose", "-v", count=True, help="Log what happens; twice for everything.", rich_help_panel=_PANEL),
+    flag("--verbose", "-v", text="Log what happens; twice for everything.", panel=_PANEL, count=True),
 ]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bars.", rich_help_panel=_PANEL)]
+NoProgress = Annotated[bool, flag("--no-progress", text="No progress bars.", panel=_PANEL)]
 Home = Annotated[
     str | None,
     typer.Option("--home", metavar="DIR", help="Where bundles live, instead of RUSTYBT_HOME.", rich_help_panel=_PANEL),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Print tracebacks.", rich_help_panel=_PANEL)]
+Debug = Annotated[bool, flag("--debug", text="Print tracebacks.", panel=_PANEL)]
 
 _FLAGS: dict[str, tuple[Any, Any]] = {
     "as_json": (Json, False),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rustybt.cli.command import command, new_group
+from rustybt.cli.options import flag
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
 
 app = new_group("Show or change settings.")
 
-Origin = Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")]
+Origin = Annotated[bool, flag("--origin", text="Say where each value comes from.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as cache.max_size_bytes.", show_default=False)]
 Value = Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", show_default=False)]
 

@@ -10,18 +10,22 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rustybt.cli.command import command, new_command
+from rustybt.cli.options import flag
 from rustybt.cli.terminal import Terminal
 from rustybt.errors import RequestError
+
+if TYPE_CHECKING:
+    from rustybt.demo import SampleBars
 
 app = new_command()
 
 Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where everything is written.")]
-Generated = Annotated[bool, typer.Option("--generated", help="Use generated bars even if real ones are installed.")]
+Generated = Annotated[bool, flag("--generated", text="Use generated bars even if real ones are installed.")]
 
 #: Marks a home that this command made, and may therefore empty.
 MARKER = ".made-by-rustybt-demo"
@@ -113,7 +117,11 @@ def _travel(journey: Journey, output: Path, *, generated: bool) -> None:
     files = write_files(sample, output)
     result, hold = output / "moving-average", output / "buy-and-hold"
     ingest = ("ingest", "csv", "--bundle", BUNDLE, "--actions", str(files.actions))
-    notice = () if sample.is_real else ("--notice", sample.description)
+    notice = (
+        "Splits are booked; the sample has no dividends, so these are price returns."
+        if sample.is_real
+        else sample.description
+    )
 
     journey.say(f"Bars: {sample.description}; {len(sample.rows):,} rows.")
     journey.say("1. Own CSV files in, with the splits as explicit events: checked, exact, versioned.")
@@ -128,15 +136,33 @@ def _travel(journey: Journey, output: Path, *, generated: bool) -> None:
     journey.run("run", "-f", str(files.strategy), "-b", BUNDLE, "-o", str(result))
     title = "Moving average 50/200 on " + ("five US stocks" if sample.is_real else "GENERATED bars")
     against = ("--against", str(hold), "--output", str(output))
-    journey.run("report", str(result), *against, "--title", title, *notice)
-    symbol, day, close, corrected = files.corrected
-    journey.say(f"5. A vendor corrects one bar: the close of {symbol} on {day}, {close} becomes {corrected}.")
-    journey.run(*ingest, "--path", str(files.corrected_bars))
+    journey.run("report", str(result), *against, "--title", title, "--notice", notice)
+    _correct_a_bar(journey, sample, output, ingest, files.strategy, result)
+
+
+def _correct_a_bar(
+    journey: Journey, sample: SampleBars, output: Path, ingest: tuple[str, ...], strategy: Path, result: Path
+) -> None:
+    from rustybt.demo import write_correction
+    from rustybt.trading.result import Result
+
+    before = Result.load(result)
+    fills = before.transactions
+    largest = fills.iloc[int(fills["value"].abs().to_numpy().argmax())]
+    bar = write_correction(sample, output, str(largest["symbol"]), str(largest["session"]))
+    journey.say(
+        f"5. Say the vendor corrects one bar, one that the strategy traded at: the close of {bar.symbol} on {bar.day} "
+        f"was {bar.before} and becomes {bar.after}."
+    )
+    journey.run(*ingest, "--path", str(bar.path))
     journey.run("bundle", "diff", f"{BUNDLE}@1", f"{BUNDLE}@2")
     journey.say("   The result is pinned to version 1, and still proves itself on it:")
     journey.run("replay", str(result))
+    again = output / "moving-average-corrected"
     journey.say("   On the corrected bars it would have been another one:")
-    journey.run("run", "-f", str(files.strategy), "-b", f"{BUNDLE}@2")
+    journey.run("run", "-f", str(strategy), "-b", f"{BUNDLE}@2", "-o", str(again))
+    values = [float(found.perf["portfolio_value"].iloc[-1]) for found in (before, Result.load(again))]
+    journey.say(f"   Ending value {values[0]:,.2f} on {BUNDLE}@1, {values[1]:,.2f} on {BUNDLE}@2.")
 
 
 def _fresh_home(output: Path) -> Path:

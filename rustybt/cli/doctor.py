@@ -132,6 +132,6 @@ def _sources(_: Terminal) -> Iterator[Finding]:
 
     for source in list_sources():
         if source.available:
-            yield Finding("ok", f"source {source.name}", source.doc)
+            yield Finding("ok", f"source {source.name}", source.doc.replace("`", ""))
         else:
             yield Finding("note", f"source {source.name}", source.reason, source.pip_command or "")

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from rustybt.cli.command import command, new_command, new_group, with_flags
-from rustybt.cli.options import End, Frequency, Start, Symbols, SymbolsFile, read_pairs, read_symbols
+from rustybt.cli.options import End, Frequency, Start, Symbols, SymbolsFile, flag, read_pairs, read_symbols
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _COMMON, _CSV = "Request", "Source options"
 
 Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
-Plan = Annotated[bool, typer.Option("--plan", help="Say what would be read, and write nothing.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Abort at the first bad row, leaving no version.")]
+Plan = Annotated[bool, flag("--plan", text="Say what would be read, and write nothing.")]
+Strict = Annotated[bool, flag("--strict", text="Abort at the first bad row, leaving no version.")]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Also remove stored rows in the range that are not delivered any more.")
+    bool, flag("--replace", text="Also remove stored rows in the range that are not delivered any more.")
 ]
 Path_ = Annotated[
     str,

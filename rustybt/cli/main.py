@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from rustybt.cli.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, report
+from rustybt.cli.options import flag
 from rustybt.cli.terminal import Terminal, silence_stdout
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def start(
     ctx: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001 - handled by its callback
-        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, flag("--version", "-V", text="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
     home: Annotated[
         str | None, typer.Option("--home", metavar="DIR", help="Where bundles live, instead of RUSTYBT_HOME.")

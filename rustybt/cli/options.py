@@ -10,6 +10,11 @@ import typer
 from rustybt.errors import RequestError
 
 
+def flag(*names: str, text: str, panel: str | None = None, **more: Any) -> Any:
+    """Return an option that is given or not; its help shows no type."""
+    return typer.Option(*names, metavar="", help=text, show_default=False, rich_help_panel=panel, **more)
+
+
 def complete_bundles(incomplete: str) -> list[str]:
     """Return names of bundles for shell completion; nothing when there is no home to look into."""
     try:

@@ -19,7 +19,7 @@ LINE_INTERVAL_SECONDS = 5.0
 class Progress:
     """A callable that the library reports to: ``progress(stage, done, total)``; `total` 0 means unknown.
 
-    On a terminal each stage is a bar with rate and time left. Elsewhere one line is written every
+    The first word of `stage` names the work, the rest says where it is: ``backtest 2004-02-12``. On a terminal each work is a bar with rate and time left. Elsewhere one line is written every
     `LINE_INTERVAL_SECONDS`, so that a log shows life without filling up.
     """
 
@@ -50,21 +50,25 @@ class Progress:
         if not self._enabled:
             return
         if self._bars is not None:
-            task = self._tasks.get(stage)
-            if task is None:
-                task = self._tasks[stage] = self._bars.add_task(stage, total=total or None)
-            self._bars.update(task, completed=done, total=total or None)
+            work = _work_of(stage)
+            if work not in self._tasks:
+                self._tasks[work] = self._bars.add_task(stage, total=total or None)
+            self._bars.update(self._tasks[work], description=stage, completed=done, total=total or None)
             return
         self._write_line(stage, done, total)
 
     def _write_line(self, stage: str, done: int, total: int) -> None:
         now = self._clock()
-        started = self._started.setdefault(stage, now)
+        started = self._started.setdefault(_work_of(stage), now)
         if now - self._last_line < LINE_INTERVAL_SECONDS:
             return
         self._last_line = now
         self._stream.write(f"{describe(stage, done, total, now - started)}\n")
         self._stream.flush()
+
+
+def _work_of(stage: str) -> str:
+    return stage.split(" ", 1)[0]
 
 
 def describe(stage: str, done: int, total: int, elapsed_seconds: float) -> str:

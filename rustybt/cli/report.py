@@ -42,7 +42,7 @@ def report(
 
     Example: rustybt report results/ma --against results/hold
     """
-    from rustybt.cli.results import write_report
+    from rustybt.cli.results import reference_of, write_report
     from rustybt.trading.result import Result
 
     result = Result.load(result_dir)
@@ -52,7 +52,7 @@ def report(
             result,
             output or result_dir,
             store,
-            title=title or f"{result_dir.name} on {result.pin.reference}",
+            title=title or f"{result_dir.name} on {reference_of(result)}",
             against=others,
             result_dir=result_dir,
             notice=notice,

@@ -50,7 +50,8 @@ def show_ingest(terminal: Terminal, report: Any) -> int:
     terminal.line(f"  quality  {quality_sentence(report.quality)}")
     _show_quarantine(terminal, report)
     for note in report.notes:
-        terminal.note(f"  note: {note}")
+        if not note.startswith("set aside:"):  # those rows are listed above
+            terminal.note(f"  note: {note}")
     for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
         terminal.note(f"  skipped {symbol}: {reason}")
     for symbol, error in report.failures.items():

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rustybt.errors import MissingDependencyError, RustybtError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rustybt.cli.terminal import Terminal
 
 
 def save_result(result: Any, directory: Path, store: Any, *, title: str) -> list[Path]:
     """Save `result` into `directory` with a report beside it; return the files a person opens."""
     result.save(directory)
-    store.record_result(directory, result.pin)
+    if result.pin is not None:
+        store.record_result(directory, result.pin)
     return write_report(result, directory, store, title=title, result_dir=directory)
 
 
@@ -41,34 +41,56 @@ def write_report(
     """
     from rustybt.trading.report import ReportContext, curve_of, write_chart, write_page
 
-    curves = [curve_of(result, "strategy"), *(curve_of(other, name) for name, other in against)]
-    provenance, quality = _data_facts(result, store)
+    curves = [curve_of(result, _name(result)), *(curve_of(other, name) for name, other in against)]
+    data = _data_facts(result, store)
     context = ReportContext(
         title=title,
+        currency=data.currency,
         notice=notice,
-        pin=dict(result.pin.to_json()),
-        provenance=provenance,
-        quality=quality,
-        metrics=result.summary(),
+        pin=None if result.pin is None else result.pin.to_json(),
+        provenance=data.provenance,
+        quality=data.quality,
+        metrics=dict(summary_lines(result.summary())),
         transactions=transaction_rows(result),
         replay_command=f"rustybt replay {result_dir}",
     )
     written = [write_page(curves, directory / "report.html", context)]
     with contextlib.suppress(MissingDependencyError):
-        note = f"{result.pin.reference}   {result.pin.content_hash}"
-        written.append(write_chart(curves, directory / "equity.png", title=title, note=note))
+        note = reference_of(result) + (f"   sha256:{result.pin.content_hash}" if result.pin else "")
+        written.append(write_chart(curves, directory / "equity.png", title=title, note=note, currency=data.currency))
     return written
 
 
-def _data_facts(result: Any, store: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Return provenance and quality of the pinned version; (None, None) when the store no longer has it."""
+class _DataFacts(NamedTuple):
+    """What the store knows of a result's data; the defaults hold where it knows nothing."""
+
+    provenance: dict[str, Any] | None = None
+    quality: dict[str, Any] | None = None
+    currency: str = ""
+
+
+def _data_facts(result: Any, store: Any) -> _DataFacts:
     from rustybt.cli.bundle_facts import provenance_facts, quality_facts
 
+    if result.pin is None:
+        return _DataFacts()
     try:
         with store.open(result.pin.reference) as bundle:
-            return provenance_facts(bundle.provenance), quality_facts(bundle.quality())
+            currencies = {asset.currency for asset in bundle.assets.retrieve_all()}
+            currency = currencies.pop() if len(currencies) == 1 else ""
+            return _DataFacts(provenance_facts(bundle.provenance), quality_facts(bundle.quality()), currency)
     except RustybtError:  # the report of an old result must not fail because its data is gone
-        return None, None
+        return _DataFacts()
+
+
+def reference_of(result: Any) -> str:
+    """Return which data a result was computed from: ``us@3``."""
+    return "bars in memory" if result.pin is None else str(result.pin.reference)
+
+
+def _name(result: Any) -> str:
+    """Return what the legend calls a result: its script's name."""
+    return Path(result.script.name).stem.replace("_", " ") if result.script is not None else "strategy"
 
 
 def transaction_rows(result: Any) -> list[dict[str, Any]]:
@@ -88,7 +110,7 @@ def show_result(terminal: Terminal, result: Any, written: list[Path]) -> None:
             {"summary": summary, "pin": result.pin, "notes": result.notes, "files": [str(path) for path in written]},
         )
         return
-    terminal.facts(summary_lines(summary), title=f"Performance on {result.pin.reference}")
+    terminal.facts(summary_lines(summary), title=f"Performance on {reference_of(result)}")
     for note in result.notes:
         terminal.note(f"note: {note}")
     for path in written:
@@ -102,7 +124,9 @@ def summary_lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the figures of `Result.summary` as text: ratios of capital in percent, money with two decimals."""
     lines = []
     for name, value in summary.items():
-        if isinstance(value, float):
+        if value is None or value != value:  # noqa: PLR0124 - NaN, a figure that is not defined
+            text = "-"
+        elif isinstance(value, float):
             percent = any(word in name for word in _PERCENT)
             money = any(word in name for word in ("value", "capital", "cash", "commission", "pnl"))
             text = f"{value:+.2%}" if percent else f"{value:,.2f}" if money else f"{value:,.3f}"

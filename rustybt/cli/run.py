@@ -63,7 +63,7 @@ def run(
     Example: rustybt run -f moving_average.py -b us -s 2015-01-01 -e 2020-12-31 -o results/ma
     """
     from rustybt.algorithm import run_algorithm
-    from rustybt.cli.results import save_result, show_result
+    from rustybt.cli.results import reference_of, save_result, show_result
     from rustybt.trading.strategy import load_script
 
     strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
@@ -78,5 +78,5 @@ def run(
             progress=progress,
             script=strategy,
         )
-        written = save_result(result, output, store, title=f"{file.stem} on {result.pin.reference}") if output else []
+        written = save_result(result, output, store, title=f"{file.stem} on {reference_of(result)}") if output else []
     show_result(terminal, result, written)

@@ -30,7 +30,7 @@ def list_(terminal: Terminal) -> None:
         return
     terminal.table(
         ["name", "available", "needs", "what"],
-        [(s.name, s.available, "" if s.available else s.pip_command or s.reason, s.doc) for s in found],
+        [(s.name, s.available, "" if s.available else s.pip_command or s.reason, _plain(s.doc)) for s in found],
     )
 
 
@@ -49,9 +49,16 @@ def info(terminal: Terminal, *, name: Name) -> None:
     terminal.facts(
         [
             ("name", found.name),
-            ("what", found.doc),
+            ("what", _plain(found.doc)),
             ("available", found.available),
             *([] if found.available else [("needs", found.pip_command or found.reason)]),
         ]
     )
-    terminal.table(["option", "what"], [(f"--{name.replace('_', '-')}", text) for name, text in found.options.items()])
+    terminal.table(
+        ["option", "what"], [(f"--{name.replace('_', '-')}", _plain(text)) for name, text in found.options.items()]
+    )
+
+
+def _plain(text: str) -> str:
+    """Return a docstring's text without its markup."""
+    return text.replace("`", "")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from rustybt.cli.command import command, new_command
-from rustybt.cli.options import BundleName, open_store
+from rustybt.cli.options import BundleName, flag, open_store
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
-Strict = Annotated[bool, typer.Option("--strict", help="Abort at the first bad row, leaving no version.")]
+Strict = Annotated[bool, flag("--strict", text="Abort at the first bad row, leaving no version.")]
 
 
 @command(app)

@@ -22,52 +22,51 @@ class DemoFiles:
 
     Parameters
     ----------
-    bars, corrected_bars
-        CSV in long format; the second differs from the first in one close.
+    bars
+        CSV in long format.
     actions
         CSV of the splits.
     strategy, buy_and_hold
         Strategy scripts.
-    corrected
-        Which bar differs: (symbol, date, close, corrected close).
     """
 
     bars: Path
-    corrected_bars: Path
     actions: Path
     strategy: Path
     buy_and_hold: Path
-    corrected: tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A copy of the bars, `path`, in which one close is another: `before` became `after`."""
+
+    path: Path
+    symbol: str
+    day: str
+    before: str
+    after: str
 
 
 def write_files(sample: SampleBars, directory: Path) -> DemoFiles:
-    """Write bars, a copy with one bar changed, splits and scripts into `directory`."""
+    """Write bars, splits and scripts into `directory`, made if need be."""
     directory.mkdir(parents=True, exist_ok=True)
-    rows, corrected = _correct(sample)
+    actions = [(symbol, "split", day, ratio) for symbol, day, ratio in sample.splits]
     return DemoFiles(
         bars=_write_csv(directory / "bars.csv", _HEADER, sample.rows),
-        corrected_bars=_write_csv(directory / "bars-corrected.csv", _HEADER, rows),
-        actions=_write_csv(
-            directory / "actions.csv",
-            ("symbol", "kind", "ex_date", "ratio"),
-            [(symbol, "split", day, ratio) for symbol, day, ratio in sample.splits],
-        ),
+        actions=_write_csv(directory / "actions.csv", ("symbol", "kind", "ex_date", "ratio"), actions),
         strategy=_write_script(directory / "moving_average.py", sample.symbols),
         buy_and_hold=_write_script(directory / "buy_and_hold.py", sample.symbols),
-        corrected=corrected,
     )
 
 
-def _correct(sample: SampleBars) -> tuple[list[Sequence[str]], tuple[str, str, str, str]]:
-    """Return the rows with one of them changed: the close of a day in the middle becomes that day's low."""
-    last_symbol = sample.symbols[-1]
-    own = [at for at, row in enumerate(sample.rows) if row[0] == last_symbol]
-    # A day whose close is not its low already, so that there is something to change.
-    at = next(at for at in own[len(own) // 2 :] if sample.rows[at][4] != sample.rows[at][5])
-    symbol, day, opened, high, low, close, volume = sample.rows[at]
+def write_correction(sample: SampleBars, directory: Path, symbol: str, day: str) -> Correction:
+    """Write ``bars-corrected.csv``: the close of `symbol` on `day` becomes that day's low, or its high if it was the low."""
+    at = next(at for at, row in enumerate(sample.rows) if row[:2] == (symbol, day))
+    _, _, opened, high, low, before, volume = sample.rows[at]
+    after = low if before != low else high
     rows: list[Sequence[str]] = list(sample.rows)
-    rows[at] = (symbol, day, opened, high, low, low, volume)
-    return rows, (symbol, day, close, low)
+    rows[at] = (symbol, day, opened, high, low, after, volume)
+    return Correction(_write_csv(directory / "bars-corrected.csv", _HEADER, rows), symbol, day, before, after)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:

@@ -1,3 +1,4 @@
+# ruff: noqa: S101 - assertions are what a test suite is made of
 """The promises of `DataSource` as tests: a source that passes them works everywhere in RustyBT.
 
 ::
@@ -211,9 +212,7 @@ class SourceContract:
         assert report.unchanged
         assert report.version == 1
 
-    def test_one_unknown_symbol_does_not_fail_the_others(
-        self, source: DataSource, contract_store: BundleStore
-    ) -> None:
+    def test_one_unknown_symbol_does_not_fail_the_others(self, source: DataSource, contract_store: BundleStore) -> None:
         """It is listed, and the exit status says partial."""
         report = source.ingest_to_bundle(
             "contract",

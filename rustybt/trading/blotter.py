@@ -28,7 +28,7 @@ class Blotter:
     Attributes
     ----------
     open_orders
-        Asset to its open orders, in the order of their placing.
+        Asset to its open orders, in the order of their placing; the list may be empty until the next bar.
     orders
         All orders of the run by id.
     touched
@@ -87,14 +87,18 @@ class Blotter:
         """Cancel all open orders of the asset."""
         for order in list(self.open_orders.get(asset, ())):
             self.cancel(order.id, dt, reason)
+        self.open_orders.pop(asset, None)
 
     def _drop(self, order: Order) -> None:
-        """Take the order off the open ones."""
+        """Take the order off the open ones; its asset keeps its turn until the next bar has filled, as in Zipline."""
         waiting = self.open_orders.get(order.asset)
         if waiting and order in waiting:
             waiting.remove(order)
-            if not waiting:
-                del self.open_orders[order.asset]
+
+    def _prune(self) -> None:
+        """Forget assets without open orders."""
+        for asset in [asset for asset, waiting in self.open_orders.items() if not waiting]:
+            del self.open_orders[asset]
 
     def end_session(self, dt: Any) -> None:
         """Apply the cancel policy to orders that had a bar to fill in."""
@@ -115,6 +119,7 @@ class Blotter:
             order.split(ratio)
             if not order.open_amount:
                 self._drop(order)
+        self._prune()
 
     def fill(self, data: Any) -> tuple[list[Transaction], list[tuple[Order, int]]]:
         """Fill what the present bar allows.
@@ -143,4 +148,5 @@ class Blotter:
                     done.append(order)
         for order in done:
             self._drop(order)
+        self._prune()
         return transactions, commissions

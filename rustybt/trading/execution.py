@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-    from decimal import Decimal
 
     from rustybt.market.assets import Asset
 
@@ -147,12 +147,13 @@ def check_price(price: Any, label: str) -> float:
 def round_to_tick(price: float, tick: float, *, prefer_down: bool) -> float:
     """Return `price` rounded to a multiple of `tick` in the direction given, unless it is within 5 % of a tick beyond.
 
-    A limit to buy at 10.0105 becomes 10.01; one at 10.0195 becomes 10.02, for it is within 5 % of that tick.
+    The result is the decimal number of ticks. A limit to buy at 10.0105 becomes 10.01; one at 10.0195 becomes 10.02, for it is within 5 % of that tick.
     """
     shift = (_FAVOUR - 0.5) * tick - _EPSILON
     steps = (price - (shift if prefer_down else -shift)) / tick
-    rounded = tick * (math.ceil(steps) if steps % 1 >= 0.5 else round(steps))
-    return 0.0 if abs(rounded) <= 1e-6 else rounded
+    whole = math.ceil(steps) if steps % 1 >= 0.5 else round(steps)
+    # Through decimals: 2849 ticks of 0.01 are 28.49, not the 28.490000000000002 that a bar of 28.49 never reaches.
+    return float(whole * Decimal(repr(tick)))
 
 
 def _tick(asset: Asset | None) -> float:

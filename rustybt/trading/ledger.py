@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
-from rustybt.trading.lots import truncate
+from rustybt.trading.lots import exact, truncate
 from rustybt.trading.nano import guard, half_even, times, to_nano
 from rustybt.trading.position import Position, Positions
 from rustybt.trading.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     from rustybt.data.portal.bar_provider import Floats
     from rustybt.market.assets import Asset
@@ -105,7 +105,7 @@ class Ledger:
                 owed = _times_decimal(position.amount, dividend.amount)
                 self._owed_cash[dividend.pay_t] = self._owed_cash.get(dividend.pay_t, 0) + owed
             else:
-                shares = truncate(Fraction(position.amount) * dividend.ratio, dividend.asset)
+                shares = truncate(exact(position.amount) * dividend.ratio, dividend.asset)
                 if shares:
                     self._owed_shares.setdefault(dividend.pay_t, []).append((dividend.asset, shares))
 
@@ -181,5 +181,5 @@ class Ledger:
 
 def _times_decimal(amount: float, cash: Decimal) -> int:
     """Return amount times cash a share, in units of 1e-9, rounded half-even."""
-    exact = Fraction(amount if type(amount) is int else Decimal(repr(amount))) * Fraction(cash) * 10**9
-    return half_even(exact.numerator, exact.denominator)
+    product = exact(amount) * Fraction(cash) * 10**9
+    return half_even(product.numerator, product.denominator)

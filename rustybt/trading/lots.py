@@ -26,6 +26,11 @@ def lot_of(asset: Asset) -> Decimal | None:
     return lot if lot < 1 else None
 
 
+def exact(amount: Amount) -> Fraction:
+    """Return `amount` as the decimal that it is printed as, for arithmetic without error."""
+    return Fraction(amount) if type(amount) is int else Fraction(repr(float(amount)))
+
+
 def truncate(amount: Any, asset: Asset, *, near: bool = False) -> Amount:
     """Return `amount` cut towards zero to what the asset trades in.
 
@@ -39,8 +44,7 @@ def truncate(amount: Any, asset: Asset, *, near: bool = False) -> Amount:
     lot = lot_of(asset)
     if lot is None:
         return int(amount)
-    exact = _decimal(amount)
-    return float((exact / lot).to_integral_value(ROUND_HALF_EVEN if near else ROUND_DOWN) * lot)
+    return float((_decimal(amount) / lot).to_integral_value(ROUND_HALF_EVEN if near else ROUND_DOWN) * lot)
 
 
 def round_order(amount: Any, asset: Asset) -> Amount:

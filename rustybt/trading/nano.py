@@ -6,7 +6,6 @@ the guard keeps amounts within what a Decimal(38, 9) column can store, so that a
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from rustybt.errors import RequestError
@@ -74,8 +73,3 @@ def guard(value: int) -> int:
         f"the book reached {value // NANO:.3e}, beyond 1e29",
         hint="look for orders that grow without bound",
     )
-
-
-def is_money(value: float) -> bool:
-    """Return whether `value` is a finite number."""
-    return math.isfinite(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from rustybt.trading.lots import Amount, truncate
+from rustybt.trading.lots import Amount, exact, truncate
 
 if TYPE_CHECKING:
     from rustybt.market.assets import Asset
@@ -141,8 +141,8 @@ class Order:
         Open and filled parts are truncated each for itself, so that a reverse split never adds a share to trade; prices
         are rounded to cents, as Zipline does.
         """
-        remaining = truncate(self.open_amount * ratio, self.asset)
-        self.filled = truncate(self.filled * ratio, self.asset)
+        remaining = truncate(exact(self.open_amount) * ratio, self.asset)
+        self.filled = truncate(exact(self.filled) * ratio, self.asset)
         self.amount = self.filled + remaining
         if self.limit is not None:
             self.limit = round(float(self.limit / ratio), 2)

@@ -158,7 +158,7 @@ class OrderDesk:
     def get_open_orders(self, asset: Asset | None = None) -> Any:
         """Return open orders by asset, or the list of those of one asset."""
         if asset is None:
-            return {held: list(orders) for held, orders in self._blotter.open_orders.items()}
+            return {held: list(orders) for held, orders in self._blotter.open_orders.items() if orders}
         return list(self._blotter.open_orders.get(asset, ()))
 
     def _can_order(self, asset: Any, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 #: Columns that hold lists of dicts.
 CELL_COLUMNS = ("transactions", "orders", "positions")
+
+
+def session_dates(closes: Any) -> list[str]:
+    """Return ISO dates of sessions by their closes; one that closes at midnight UTC is the day before."""
+    return [str((close - timedelta(microseconds=1)).date()) for close in closes]
 
 
 def session_returns(log: SessionLog) -> Floats:
@@ -70,7 +76,7 @@ def build_perf(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> p
     columns: dict[str, Any] = {
         "period_open": first_minutes,
         "period_close": label,
-        "period_label": [str(c)[:7] for c in label.tz_localize(None).to_numpy().astype("datetime64[D]")],
+        "period_label": [day[:7] for day in session_dates(label)],
         "trading_days": np.arange(1, len(records) + 1),
         "starting_cash": money([r.start_cash for r in records]),
         "ending_cash": ending_cash,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
-from rustybt.trading.lots import Amount, lot_of, truncate
+from rustybt.trading.lots import Amount, exact, lot_of, truncate
 from rustybt.trading.nano import NANO, from_nano, half_even, times, to_nano
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from rustybt.trading.transaction import Transaction
 
 
@@ -82,15 +83,16 @@ class Position:
         The fraction is paid at the cost basis rounded to cents, and the cash rounded to cents: Zipline's rule. A short
         pays. The last price is restated, so that the value does not jump before the first bar after the split.
         """
-        exact = Fraction(self.amount) * ratio
-        whole = truncate(exact, self.asset)
-        self.cost_basis = self.cost_basis / float(ratio)
+        whole = truncate(exact(self.amount) * ratio, self.asset)
+        factor = ratio.denominator / ratio.numerator
+        # Zipline's arithmetic, for half a cent falls to the side to which its floats lean.
+        fraction = self.amount / factor - whole
+        self.cost_basis *= factor
         self.price_nano = half_even(self.price_nano * ratio.denominator, ratio.numerator)
         self.amount = whole
         if lot_of(self.asset) is not None:
             return 0
         self.cost_basis = round(self.cost_basis, 2)
-        fraction = float(exact - int(whole))
         return to_nano(round(fraction * self.cost_basis, 2))
 
     def to_dict(self) -> dict[str, Any]:

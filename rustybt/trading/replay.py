@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from rustybt.trading.perf import CELL_COLUMNS
+from rustybt.errors import BundleError, BundleNotFoundError, RequestError, VersionNotFoundError
+from rustybt.trading.perf import CELL_COLUMNS, session_dates
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from rustybt.market.pin import Pin
     from rustybt.trading.result import Result
+    from rustybt.trading.strategy import Script
 
-_TABLES = ("transactions", "orders", "positions")
+_TABLES = ("transactions", "orders", "positions", "books")
 # Digits that a CSV of floats keeps are all of them, so equality is exact.
 _MOST_DIFFERENCES = 20
 
@@ -78,15 +82,16 @@ def compare(saved: Result, again: Result) -> ReplayReport:
     if len(old) != len(new):
         differences.append(f"{len(old)} sessions were saved, {len(new)} were run now")
     length = min(len(old), len(new))
-    labels = [str(label.date()) for label in old.index[:length]]
+    # What was traded first: it explains the columns.
+    for table in _TABLES:
+        differences += _table_differences(table, getattr(saved, table), getattr(again, table))
+    labels = session_dates(old["period_close"].iloc[:length])
     names = [c for c in old.columns if c not in CELL_COLUMNS]
     differences += [f"column {c} is missing now" for c in names if c not in new.columns]
     for name in (c for c in names if c in new.columns):
         at = _first_difference(old[name].iloc[:length], new[name].iloc[:length])
         if at is not None:
             differences.append(f"{name}: {old[name].iloc[at]} became {new[name].iloc[at]} in {labels[at]}")
-    for table in _TABLES:
-        differences += _table_differences(table, getattr(saved, table), getattr(again, table))
     hidden = len(differences) - _MOST_DIFFERENCES
     if hidden > 0:
         differences = [*differences[:_MOST_DIFFERENCES], f"and {hidden} more"]
@@ -146,6 +151,64 @@ def _table_differences(table: str, old: pd.DataFrame, new: pd.DataFrame) -> list
         ]
         if changed:
             what = ", ".join(f"{c} {columns[c][0][at]} became {columns[c][1][at]}" for c in changed)
-            found.append(f"{table}: {columns['symbol'][0][at]} in {columns['session'][0][at]}: {what}")
+            symbol = f"{columns['symbol'][0][at]} in " if "symbol" in columns else ""
+            found.append(f"{table}: {symbol}{columns['session'][0][at]}: {what}")
             break
     return found
+
+
+def replayable(saved: Result, directory: Path) -> Script:
+    """Return the script of a result that can be run again.
+
+    Raises
+    ------
+    RequestError
+        It cannot; the message says why.
+    """
+    reasons = {
+        "it was not run on a bundle": saved.pin is None,
+        f"it stopped at an error: {saved.error}": not saved.is_complete,
+        "its functions did not come from a file's top level": saved.script is None,
+        f"initialize was given {', '.join(saved.parameters['initialize'])}": bool(saved.parameters["initialize"]),
+        "it was given a commission or slippage model of its own": any(
+            saved.parameters[role] == {} for role in ("commission", "slippage")
+        ),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise RequestError(
+                f"the result in {directory} cannot be replayed: {reason}",
+                hint="run the strategy as a file: rustybt run -f SCRIPT -b BUNDLE -o DIR",
+            )
+    return cast("Script", saved.script)
+
+
+def open_pinned(store: Any, saved: Result) -> Any:
+    """Return the bundle that a replayable result is pinned to, found by its content hash.
+
+    Raises
+    ------
+    BundleError
+        The store does not have it any more.
+    """
+    pin = cast("Pin", saved.pin)
+    digest = pin.content_hash.removeprefix("sha256:")
+    try:
+        return store.open(f"{pin.bundle}@sha256:{digest}")
+    except (BundleNotFoundError, VersionNotFoundError) as error:
+        raise BundleError(
+            f"the data of this result is not here: {pin.reference} with content sha256:{digest[:16]}... ({error.message})",
+            hint=f"ingest or import the same bars into {pin.bundle}; equal content has the same hash",
+            bundle=pin.bundle,
+            content_hash=pin.content_hash,
+        ) from error
+
+
+def benchmark_of(saved: Result) -> pd.Series[float] | None:
+    """Return the benchmark returns that the run was given, None when it was given none."""
+    import pandas as pd
+
+    if not saved.parameters["benchmark"]:
+        return None
+    days = pd.DatetimeIndex(session_dates(saved.perf["period_close"]))
+    return pd.Series(saved.benchmark[: len(days)], index=days)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rustybt.trading.order import OrderStatus
+from rustybt.trading.perf import session_dates
 from rustybt.trading.risk import summary as risk_summary
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Result:
         The strategy; None when its text is not known, and the run cannot be replayed.
     benchmark
         Return of the benchmark in each session; zeros without a benchmark.
+    books
+        The exact frame of the book, or a function that builds it.
     recorded_names
         Columns of `perf` that the strategy recorded.
     notes
@@ -71,6 +73,7 @@ class Result:
         parameters: Mapping[str, Any],
         script: Script | None,
         benchmark: Floats,
+        books: pd.DataFrame | Callable[[], pd.DataFrame],
         recorded_names: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         error: str | None = None,
@@ -80,6 +83,7 @@ class Result:
         self.parameters = dict(parameters)
         self.script = script
         self.benchmark = benchmark
+        self._books = books
         self.recorded_names = recorded_names
         self.notes = notes
         self.error = error
@@ -93,6 +97,14 @@ class Result:
     def perf(self) -> pd.DataFrame:
         """One row a session, labelled by its close in UTC, with Zipline's columns."""
         return self._perf() if callable(self._perf) else self._perf
+
+    @cached_property
+    def books(self) -> pd.DataFrame:
+        """The book at the end of each session as exact decimals: session, cash, positions_value, portfolio_value.
+
+        Cash and positions add up to the portfolio value to the last digit, which floats cannot promise.
+        """
+        return self._books() if callable(self._books) else self._books
 
     def __getitem__(self, column: str) -> Any:
         return self.perf[column]
@@ -137,7 +149,7 @@ class Result:
             for row in cell
         ]
         frame = pd.DataFrame(rows, columns=["session", *keys])
-        frame["session"] = _session_dates(frame["session"])
+        frame["session"] = session_dates(frame["session"])
         assets = list(frame["sid"])
         frame["sid"] = np.array([a.sid for a in assets], dtype=np.int64)
         frame.insert(frame.columns.get_loc("sid"), "symbol", [a.symbol for a in assets])
@@ -151,8 +163,8 @@ class Result:
         """
         perf = self.perf
         found: dict[str, Any] = {
-            "start": str(perf.index[0].date()) if len(perf) else None,
-            "end": str(perf.index[-1].date()) if len(perf) else None,
+            "start": session_dates(perf.index[:1])[0] if len(perf) else None,
+            "end": session_dates(perf.index[-1:])[0] if len(perf) else None,
             "sessions": len(perf),
             "starting_cash": float(self.parameters.get("capital_base", 0.0)),
             "ending_value": float(perf["portfolio_value"].iloc[-1]) if len(perf) else None,
@@ -209,8 +221,3 @@ class Result:
         data = self.pin.reference if self.pin is not None else "bars in memory"
         state = "" if self.is_complete else ", incomplete"
         return f"Result({len(self.perf)} sessions on {data}{state})"
-
-
-def _session_dates(labels: pd.Series[Any]) -> list[str]:
-    """Return ISO dates of closes; a session that closes at midnight UTC is the day before."""
-    return [str((label - timedelta(microseconds=1)).date()) for label in labels]

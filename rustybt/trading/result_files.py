@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.pin import Pin
+from rustybt.trading.books import BOOK_COLUMNS
 from rustybt.trading.order import OrderStatus
 from rustybt.trading.perf import CELL_COLUMNS
 from rustybt.trading.result import ORDER_KEYS, POSITION_KEYS, TRANSACTION_KEYS, Result
@@ -40,6 +42,7 @@ def write_result(result: Result, directory: Path) -> Path:
         perf = result.perf
         scalars = [c for c in perf.columns if c not in CELL_COLUMNS and c not in result.recorded_names]
         perf[scalars].to_csv(made / "perf.csv", index=False)
+        result.books.to_csv(made / "books.csv", index=False)
         _recorded(result).to_csv(made / "recorded.csv", index=False)
         if result.script is not None:
             (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
@@ -129,8 +132,9 @@ def read_result(directory: Path) -> Result:
         }
         cells = {name: _read_cells(directory / f"{name}.csv", len(perf), assets) for name in _KEYS}
         recorded = {name: _read_recorded(directory, name) for name in facts["recorded"]}
+        books = _read_books(directory / "books.csv")
         text = (directory / SCRIPT).read_text(encoding="utf-8") if facts["script"] else ""
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, InvalidOperation) as error:
         if isinstance(error, RequestError):
             raise
         raise RequestError(
@@ -148,6 +152,7 @@ def read_result(directory: Path) -> Result:
         parameters=facts["parameters"],
         script=None if script is None else Script(script["name"], text, script["parameters"]),
         benchmark=np.array(facts["benchmark"] or [0.0] * len(perf), dtype=np.float64),
+        books=books,
         recorded_names=tuple(facts["recorded"]),
         notes=tuple(facts["notes"]),
         error=facts["error"],
@@ -161,7 +166,10 @@ def _read_table(path: Path) -> pd.DataFrame:
 
     text = {"id": pl.String, "order_id": pl.String, "reason": pl.String, "period_label": pl.String}
     frame = pl.read_csv(path, infer_schema_length=None, schema_overrides=text)
-    return pd.DataFrame(frame.to_dict(as_series=False), columns=frame.columns)
+    # A column of empty fields has no type of its own: it is one of numbers that are not defined.
+    nothing = np.full(frame.height, np.nan)
+    columns = {c: nothing if frame[c].is_null().all() else frame[c].to_list() for c in frame.columns}
+    return pd.DataFrame(columns, columns=frame.columns)
 
 
 def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[dict[str, Any]]]:
@@ -182,6 +190,15 @@ def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[
             entry["commission"] = None
         cells[at].append(entry)
     return cells
+
+
+def _read_books(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import polars as pl
+
+    frame = pl.read_csv(path, infer_schema=False)
+    exact = {name: [Decimal(text) for text in frame[name]] for name in BOOK_COLUMNS}
+    return pd.DataFrame({"session": frame["session"].to_list(), **exact})
 
 
 def _read_recorded(directory: Path, name: str) -> list[Any]:

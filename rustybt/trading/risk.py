@@ -58,11 +58,12 @@ def running(returns: Floats, benchmark: Floats) -> dict[str, Floats]:
         if b_squares / n >= _LEAST_VARIANCE:
             beta = co / b_squares
             out["beta"][i] = beta
-            growth = 1 + mean - beta * b_mean
-            out["alpha"][i] = growth**SESSIONS_PER_YEAR - 1 if growth > 0 else np.nan
+            out["alpha"][i] = 1 + mean - beta * b_mean
     growth_of = np.cumprod(1 + returns)
     peaks = np.maximum.accumulate(np.maximum(growth_of, 1.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        out["alpha"] = np.power(out["alpha"], SESSIONS_PER_YEAR) - 1
+        out["alpha"][~np.isfinite(out["alpha"])] = np.nan
         out["max_drawdown"] = np.minimum.accumulate(growth_of / peaks - 1)
     out["benchmark_period_return"] = np.cumprod(1 + benchmark) - 1
     return out

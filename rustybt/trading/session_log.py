@@ -53,9 +53,10 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class SessionLog:
-    """The records of a run."""
+    """The records of a run, and the ISO dates of all its sessions."""
 
     capital_base: int
+    sessions: list[str] = field(default_factory=list)
     records: list[SessionRecord] = field(default_factory=list)
 
     def add(

@@ -72,7 +72,7 @@ class Simulation:
         )
         self._opens = pd.DatetimeIndex(axis.opens[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
         self._always_open = axis.calendar.is_always_open
-        self.log = SessionLog(algorithm.ledger.starting_cash)
+        self.log = SessionLog(algorithm.ledger.starting_cash, [str(s) for s in self._sessions])
 
     def run(self) -> SessionLog:
         """Run all sessions and return their records; after an error `log` holds those that were completed."""

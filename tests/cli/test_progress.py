@@ -43,6 +43,20 @@ def test_finished_work_has_no_time_left():
     assert describe("reading", 10, 10, 5.0) == "reading: 10 of 10 (100%), 2/s"
 
 
+def test_the_place_reached_changes_and_the_work_stays_the_same():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, clock=clock) as progress:
+        for day in range(1, 7):
+            clock.now += 1
+            progress(f"backtest 2004-02-{day:02d}", day, 12)
+    assert stream.getvalue() == "backtest 2004-02-05: 5 of 12 (42%), 1.2/s, about 6 s left\n"
+    screen = FakeTerminal()
+    with Progress(screen) as progress:
+        progress("backtest 2004-02-12", 1, 2)
+        progress("backtest 2004-02-13", 2, 2)
+    assert len(progress._tasks) == 1
+
+
 def test_work_that_has_just_begun_claims_no_rate():
     assert describe("reading", 0, 10, 0.0) == "reading: 0 of 10 (0%)"
 

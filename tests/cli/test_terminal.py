@@ -47,6 +47,18 @@ def test_json_is_one_document_with_decimals_as_text(capsys):
     assert "é" in out
 
 
+def test_facts_on_a_terminal_keep_names_and_values_apart(monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    Terminal().facts([("symbol", "[red]AAPL[/red]"), ("rows", 1234)], title="us@1")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    assert [line.split() for line in plain.splitlines()] == [["us@1"], ["symbol", "[red]AAPL[/red]"], ["rows", "1,234"]]
+
+
 def test_quiet_hides_notes_but_not_alerts(capsys):
     terminal = Terminal(quiet=True)
     terminal.note("nothing to see")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.demo import generated_bars, sample_bars, write_files
+from rustybt.demo import SampleBars, generated_bars, sample_bars, write_correction, write_files
 
 
 @pytest.fixture(params=["real", "generated"])
@@ -71,12 +71,20 @@ def test_the_files_hold_what_the_sample_says(sample, tmp_path):
 
 def test_the_corrected_file_differs_in_one_close_and_nowhere_else(sample, tmp_path):
     files = write_files(sample, tmp_path)
-    before, after = files.bars.read_text().splitlines(), files.corrected_bars.read_text().splitlines()
-    differing = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-    symbol, day, close, corrected = files.corrected
-    assert len(differing) == 1
-    assert differing[0][0].split(",")[:2] == [symbol, day]
-    assert (differing[0][0].split(",")[5], differing[0][1].split(",")[5]) == (close, corrected)
+    symbol, day, *_ = sample.rows[100]
+    bar = write_correction(sample, tmp_path, symbol, day)
+    before, after = files.bars.read_text().splitlines(), bar.path.read_text().splitlines()
+    (differing,) = [(a.split(","), b.split(",")) for a, b in zip(before, after, strict=True) if a != b]
+    assert differing[0][:5] + differing[0][6:] == differing[1][:5] + differing[1][6:]
+    assert differing[0][:2] == [bar.symbol, bar.day] == [symbol, day]
+    assert (differing[0][5], differing[1][5]) == (bar.before, bar.after)
+    assert bar.before != bar.after
+
+
+def test_a_close_that_was_the_low_becomes_the_high(tmp_path):
+    row = ("A", "2024-01-02", "2", "3", "1", "1", "10")
+    sample = SampleBars("one bar", is_real=True, symbols=("A",), rows=(row,), splits=())
+    assert write_correction(sample, tmp_path, "A", "2024-01-02").after == "3"
 
 
 def test_the_strategies_name_the_symbols_of_the_bars(sample, tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,10 @@ from rustybt.data.bundles.locks import bundle_lock
 from rustybt.data.bundles.metadata_store import collection as sql
 from rustybt.data.bundles.metadata_store import versions
 from rustybt.data.bundles.metadata_store.database import INTERNAL_FOLDER
-from rustybt.data.bundles.names import BundleReference
+from rustybt.data.bundles.names import check_bundle_name
+from rustybt.data.bundles.retired_assets import write_retired_assets
 from rustybt.data.bundles.storage.local import sync_directory, translated
-from rustybt.errors import ConflictError, RequestError
+from rustybt.errors import BundleNameError, ConflictError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.store import BundleStore
 
 _TRASH = "trash"
+#: What a commit writes before its manifest.
+_STAGED = re.compile(r"(daily_bars|minute_bars|bars_\w+|blocks)/([0-9a-f]{32}\.parquet|\.tmp-[0-9a-f]{32})")
 
 
 @dataclass(slots=True)
@@ -64,16 +69,16 @@ def collect_garbage(
     if keep_last is not None and keep_last < 1:
         raise RequestError(f"--keep-last {keep_last}: at least the latest version is kept", hint="--keep-last 1")
     report = GcReport(dry_run=dry_run)
-    if name is None:
-        names = [info.name for info in store.list_bundles()]
-    else:
-        names = [store.versions(BundleReference.parse(name).name)[0].bundle_name]
+    names = [info.name for info in store.list_bundles()] if name is None else [store.name_of(name)]
     if not names and not store.database.exists():
         return report
     for bundle in names:
         with bundle_lock(store.home, bundle, store.settings.bundle_lock_timeout_seconds):
             _collect_bundle(store, bundle, keep_last, report, grace_seconds)
     if name is None:
+        for bundle in _stillborn(store, set(names)):
+            with bundle_lock(store.home, bundle, store.settings.bundle_lock_timeout_seconds):
+                _sweep_stillborn(store, bundle, report, store.clock() - grace_seconds)
         _empty_trash(store, report, grace_seconds)
     return report
 
@@ -97,17 +102,20 @@ def _collect_bundle(
                 store.storage.put_new(key, json.dumps(note).encode())
         with store.database.write() as connection:
             sql.mark_collected(connection, bundle, sorted(numbers), int(now))
+    # Looked at again: whoever took a lease before the rows were gone may have opened the version.
+    leased = store.leases.living()
+    open_ones = {info.version for info in store.versions(bundle) if info.reference in leased}
     with store.database.read(snapshot=True) as connection:
         # A dry run asks what would be free if the chosen versions were gone.
-        free = sql.unneeded_files(connection, bundle, numbers if report.dry_run else set())
-    due = [file for file in free if not report.dry_run and file.released_at <= now - grace_seconds]
-    if due:
+        free = sql.unneeded_files(connection, bundle, numbers if report.dry_run else set(), open_ones)
+    due = [file for file in free if (now if file.released_at is None else file.released_at) <= now - grace_seconds]
+    if due and not report.dry_run:
         with store.database.write() as connection:
             sql.delete_files(connection, [file.file_key for file in due])
         for file in due:
             store.storage.delete(file.file_key)
-            report.files_deleted += 1
-            report.bytes_freed += file.size_bytes
+    report.files_deleted += len(due)
+    report.bytes_freed += sum(file.size_bytes for file in due)
     report.files_waiting += len(free) - len(due)
     _sweep_strays(store, bundle, report, now - grace_seconds)
 
@@ -132,13 +140,20 @@ def _sweep_strays(store: BundleStore, bundle: str, report: GcReport, before: flo
     """Delete files that no row names: left behind by a crash, and older than the grace period."""
     with store.database.read(snapshot=True) as connection:
         named = sql.all_file_keys(connection, bundle)
-        chain = {info.manifest_key for info in versions.load_versions(connection, bundle)}
-    for stored in list(store.storage.list(bundle)):
+        known = versions.load_versions(connection, bundle)
+    chain = {info.manifest_key for info in known}
+    beyond = manifests.later_manifests(store.storage, bundle, len(known))
+    if any(number > len(known) + 1 for number in beyond.values()):
+        # No crash leaves that behind: the database is older than the bundle, and what looks stray is not.
+        report.kept[bundle] = "there are versions that the database does not know: rustybt bundle recover"
+        return
+    # Manifests first: one without its files must never be left for recovery to follow.
+    for stored in sorted(store.storage.list(bundle), key=lambda file: file.key not in beyond):
         folder = PurePosixPath(stored.key).parent.name
         is_note = folder == "tags" or stored.key.endswith(".collected")
         if stored.key in named or stored.key in chain or is_note:
             continue
-        if stored.modified_at > before:
+        if stored.modified_at > before and stored.key not in beyond:
             report.files_waiting += 1
             continue
         if not report.dry_run:
@@ -147,9 +162,29 @@ def _sweep_strays(store: BundleStore, bundle: str, report: GcReport, before: flo
         report.bytes_freed += stored.size_bytes
 
 
+def _stillborn(store: BundleStore, known: set[str]) -> list[str]:
+    """Return the folders of bundles whose first ingest died before anything named its files."""
+    found = []
+    for folder in sorted(path for path in store.home.iterdir() if path.is_dir() and path.name not in known):
+        with suppress(BundleNameError):
+            bundle = check_bundle_name(folder.name)
+            files = [PurePosixPath(stored.key).relative_to(bundle).as_posix() for stored in store.storage.list(bundle)]
+            # Whoever else keeps files in a home keeps them.
+            if files and all(_STAGED.fullmatch(file) for file in files):
+                found.append(bundle)
+    return found
+
+
+def _sweep_stillborn(store: BundleStore, bundle: str, report: GcReport, before: float) -> None:
+    with store.database.read() as connection:
+        if versions.load_head(connection, bundle) is not None:
+            return
+    _sweep_strays(store, bundle, report, before)
+
+
 def remove_bundle(store: BundleStore, name: str) -> None:
     """Remove a bundle: its rows in one transaction, its folder to the trash in one rename, its bytes at the next gc."""
-    bundle = store.versions(BundleReference.parse(name).name)[0].bundle_name
+    bundle = store.name_of(name)
     with bundle_lock(store.home, bundle, store.settings.bundle_lock_timeout_seconds):
         holders = sorted(
             {pid for ref, pids in store.leases.living().items() if ref.partition("@")[0] == bundle for pid in pids}
@@ -166,6 +201,7 @@ def remove_bundle(store: BundleStore, name: str) -> None:
         with translated("remove", folder):
             trash.mkdir(exist_ok=True)
         with store.database.write() as connection:
+            write_retired_assets(store.storage, sql.sids_of(connection, bundle))
             sql.delete_bundle(connection, bundle)
         with translated("remove", folder):
             if folder.exists():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles import manifest as manifests
@@ -18,7 +17,6 @@ from rustybt.data.bundles.coverage import PRESENT
 from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.locks import bundle_lock
 from rustybt.data.bundles.manifest import Manifest
-from rustybt.data.bundles.merge import Scope
 from rustybt.data.bundles.metadata_store import contents, versions
 from rustybt.data.bundles.publication import insert_manifest, save_coverage
 from rustybt.data.bundles.records import (
@@ -30,8 +28,9 @@ from rustybt.data.bundles.records import (
     FileRecord,
     VersionInfo,
 )
+from rustybt.data.bundles.replacement import Replacement
 from rustybt.data.bundles.revision import Revision
-from rustybt.errors import BundleNameError, ConflictError, RequestError
+from rustybt.errors import BundleNameError, ConflictError, CorruptBundleError, RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import check_bars, empty_bars, spans_of
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
@@ -92,8 +91,8 @@ class _Delivered:
 
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def note(self, bars: pl.DataFrame) -> None:
-        for symbol, first, last in spans_of(bars):
+    def note(self, spans: Iterable[tuple[str, int, int]]) -> None:
+        for symbol, first, last in spans:
             known = self.spans.get(symbol, (first, last))
             self.spans[symbol] = (min(known[0], first), max(known[1], last))
 
@@ -209,16 +208,18 @@ class Commit:
         """Stage all files and return the manifest of the version to be."""
         request = self._request
         delivered = _Delivered()
+        replacement = Replacement(request.start, request.end) if request.replace else None
+        is_only = isinstance(request.frames, list) and len(request.frames) == 1
         for frame in request.frames:
-            check_bars(frame)
-            delivered.note(frame)
+            spans = spans_of(check_bars(frame))
+            delivered.note(spans)
             for symbol in delivered.spans.keys() - head.description.assets.keys():
                 check_symbol(symbol)
             self._check_basis(head, delivered.spans)
-            revision.upsert(frame, self._scope(frozenset(frame["symbol"].unique().to_list())))
-        silent = frozenset(request.symbols or ()) - delivered.spans.keys()
-        if request.replace and silent:
-            revision.upsert(empty_bars(), self._scope(silent))
+            revision.upsert(frame, replacement.scope_of(spans, is_only=is_only) if replacement else None)
+        if replacement:
+            asked = delivered.spans.keys() | set(request.symbols or ())
+            revision.upsert(empty_bars(), replacement.rest(asked, revision.last_bars()))
         blocks = revision.finish()
         description, added = self._describe(head, delivered)
         if head.info is None and blocks.is_empty():
@@ -254,11 +255,6 @@ class Commit:
             aliases=added.aliases,
             coverage=tuple(self._coverage(delivered)),
         )
-
-    def _scope(self, symbols: frozenset[str]) -> Scope | None:
-        if not self._request.replace:
-            return None
-        return Scope(symbols, self._request.start, self._request.end)
 
     def _check_basis(self, head: _Head, symbols: Iterable[str]) -> None:
         request = self._request
@@ -360,14 +356,26 @@ class Commit:
             self._on_step("rows-inserted")
 
     def _drop_stale_manifests(self, name: str, info: VersionInfo) -> None:
-        """Remove manifests of this version number that a crash left behind: at most one may exist for recovery to follow.
+        """Remove a manifest of this version that a crash left behind: recovery must find at most one to follow.
 
         Safe under the writer's lock: the database was just seen to end before this version.
+
+        Raises
+        ------
+        CorruptBundleError
+            There are manifests of later versions, which no crash leaves behind: the database is older than the bundle.
         """
-        for stored in list(self._store.storage.list(f"{name}/{manifests.FOLDER}")):
-            number = PurePosixPath(stored.key).name.partition("-")[0]
-            if number.isdigit() and int(number) >= info.version:
-                self._store.storage.delete(stored.key)
+        stale = manifests.later_manifests(self._store.storage, name, info.version - 1)
+        if max(stale.values(), default=0) > info.version:
+            raise CorruptBundleError(
+                f"the metadata database knows bundle {name} up to version {info.version - 1}, "
+                f"but there are manifests up to version {max(stale.values())}",
+                hint="rustybt bundle recover brings the later versions back",
+                bundle=name,
+                file=max(stale, key=lambda key: stale[key]),
+            )
+        for key in stale:
+            self._store.storage.delete(key)
 
     def _refresh_coverage(self, draft: Manifest) -> None:
         """Equal content makes no version, but it was asked for and answered now."""

@@ -7,24 +7,27 @@ frequency; DuckDB is one database file with a table per frequency. Importing it 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from rustybt.__about__ import __version__
-from rustybt.data.bundles.records import Alias, AssetRecord, CommitResult
+from rustybt.data.bundles.content_hash import BLOCK_SCHEMA, content_hash, hash_blocks
+from rustybt.data.bundles.records import Alias, AssetRecord, CommitResult, Description
 from rustybt.data.bundles.storage.local import translated
 from rustybt.data.bundles.storage.parquet import decode_bars, encode_bars, narrow_bars
 from rustybt.errors import BadResponseError, MissingDependencyError, RequestError, SourceUnavailableError
-from rustybt.market.bars import BAR_COLUMNS, TIMESTAMP, VALUE_COLUMNS, sort_bars
+from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, VALUE_COLUMNS, check_bars, sort_bars
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.decimals import parse_decimals
 from rustybt.market.frequency import Frequency
 from rustybt.market.provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.store import BundleStore
@@ -91,16 +94,18 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
 
 
 def _to_csv(rows: pl.DataFrame, frequency: str) -> bytes:
-    stamp = pl.col("timestamp")
-    label = stamp.dt.strftime("%Y-%m-%dT%H:%M:%SZ" if Frequency.parse(frequency).is_intraday else "%Y-%m-%d")
-    return narrow_bars(rows).with_columns(label).write_csv().encode()
+    shape = "%Y-%m-%dT%H:%M:%SZ" if Frequency.parse(frequency).is_intraday else "%Y-%m-%d"
+    unit = "1s" if Frequency.parse(frequency).is_intraday else "1d"
+    if (rows["timestamp"].dt.truncate(unit) != rows["timestamp"]).any():
+        shape = "%Y-%m-%dT%H:%M:%S%.6fZ"
+    return narrow_bars(rows).with_columns(pl.col("timestamp").dt.strftime(shape)).write_csv().encode()
 
 
 def _from_csv(data: bytes) -> pl.DataFrame:
     text = pl.read_csv(data, infer_schema=False)
     stamp = pl.col("timestamp")
     parsed = pl.coalesce(
-        stamp.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", strict=False),
+        stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False),
         stamp.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False),
     )
     return text.with_columns(
@@ -158,8 +163,21 @@ def _export_duckdb(bundle: Bundle, target: Path) -> list[str]:
     return [str(target)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """What `bundle.json` says."""
+
+    bundle: str
+    content_hash: str
+    calendar_name: str
+    frequencies: tuple[str, ...]
+    data_format: str
+    description: Description
+    provenance: Provenance
+
+
 def import_path(store: BundleStore, path: str | Path, name: str | None = None) -> CommitResult:
-    """Bring an exported folder into the home as a new version of a bundle, and check that it says what was exported.
+    """Bring an exported folder into the home as a new version of a bundle, if it still says what was exported.
 
     Parameters
     ----------
@@ -171,37 +189,33 @@ def import_path(store: BundleStore, path: str | Path, name: str | None = None) -
     SourceUnavailableError
         There is no exported bundle at `path`.
     BadResponseError
-        Its description or its bars cannot be read.
+        Its description or its bars cannot be read, or they do not have the content hash that was exported; nothing was written.
     """
     folder = Path(path).expanduser()
-    described = _read_description(folder)
-    bundle = name or described["bundle"]
-    records = [AssetRecord.from_json(record) for record in described["assets"]]
+    exported = _read_description(folder)
+    _check_content(folder, exported)
+    records = exported.description.assets
     result: CommitResult | None = None
-    for frequency in described["frequencies"]:
-        basis = _basis_groups(records, frequency)
+    for frequency in exported.frequencies:
+        basis = _basis_groups(records.values(), frequency)
         for price_basis, symbols in basis.items():
             result = store.commit(
-                bundle,
-                _parts(folder / f"bars_{frequency}", described["data_format"], symbols, whole=len(basis) == 1),
-                Provenance.from_json(
-                    {**described["provenance"], "package_version": __version__, "frequency": frequency}
-                ),
+                exported.bundle if name is None else name,
+                _parts(folder / f"bars_{frequency}", exported.data_format, None if len(basis) == 1 else symbols),
+                replace(exported.provenance, package_version=__version__, frequency=frequency),
                 frequency=frequency,
-                calendar=described["calendar_name"],
-                assets={record.symbol: record.attributes for record in records},
+                calendar=exported.calendar_name,
+                assets={symbol: record.attributes for symbol, record in records.items()},
                 price_basis=price_basis,
-                actions=[
-                    action for a in described["actions"] if (action := CorporateAction.from_json(a)).symbol in symbols
-                ],
-                aliases=[alias for a in described["aliases"] if (alias := Alias.from_json(a)).symbol in symbols],
+                actions=[action for action in exported.description.actions if action.symbol in symbols],
+                aliases=[alias for alias in exported.description.aliases if alias.symbol in symbols],
             )
     if result is None:
         raise BadResponseError(f"{folder} holds no bars", hint="export the bundle again", path=str(folder))
     return result
 
 
-def _basis_groups(records: list[AssetRecord], frequency: str) -> dict[str, set[str]]:
+def _basis_groups(records: Iterable[AssetRecord], frequency: str) -> dict[str, set[str]]:
     groups: dict[str, set[str]] = {}
     for record in records:
         if frequency in record.price_basis:
@@ -209,32 +223,64 @@ def _basis_groups(records: list[AssetRecord], frequency: str) -> dict[str, set[s
     return groups
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def _read_description(folder: Path) -> _Exported:
     file = folder / DESCRIPTION_FILE
     try:
-        described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        known = described["format"] <= _FORMAT and described["data_format"] in _DECODERS
+        said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if said["format"] > _FORMAT or said["data_format"] not in _DECODERS:
+            raise BadResponseError(f"{file} was written by a later rustybt", hint="pip install --upgrade rustybt")
+        return _Exported(
+            said["bundle"],
+            said["content_hash"],
+            said["calendar_name"],
+            tuple(Frequency.parse(name).name for name in said["frequencies"]),
+            said["data_format"],
+            Description(
+                {record.symbol: record for record in map(AssetRecord.from_json, said["assets"])},
+                tuple(map(CorporateAction.from_json, said["actions"])),
+                tuple(map(Alias.from_json, said["aliases"])),
+            ),
+            Provenance.from_json(said["provenance"]),
+        )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceUnavailableError(
             f"there is no exported bundle at {folder}: {DESCRIPTION_FILE} is missing",
             hint="rustybt bundle export B --to parquet --output P makes one; rustybt ingest csv reads any CSV",
             path=str(folder),
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadResponseError(f"{file} is not a bundle's description: {error}", path=str(file)) from error
-    if not known:
-        raise BadResponseError(f"{file} was written by a later rustybt", hint="pip install --upgrade rustybt")
-    return described
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        if isinstance(error, BadResponseError):
+            raise
+        raise BadResponseError(
+            f"{file} is not a bundle's description: {error!r}", hint="export the bundle again", path=str(file)
+        ) from error
 
 
-def _parts(folder: Path, data_format: str, symbols: set[str], *, whole: bool) -> Iterator[pl.DataFrame]:
+def _check_content(folder: Path, exported: _Exported) -> None:
+    """Hash what lies there before anything is committed."""
+    blocks = [BLOCK_SCHEMA.to_frame()]
+    for frequency in exported.frequencies:
+        parts = _parts(folder / f"bars_{frequency}", exported.data_format, None)
+        blocks.extend(hash_blocks(check_bars(rows), frequency) for rows in parts)
+    found = content_hash(pl.concat(blocks).sort("frequency", "symbol", "month"), exported.description.hashed())
+    if found != exported.content_hash:
+        raise BadResponseError(
+            f"{folder} does not hold what was exported: its content hash is {found[:12]}… instead of "
+            f"{exported.content_hash[:12]}…",
+            hint="export the bundle again; rustybt ingest csv takes files that were changed on purpose",
+            path=str(folder),
+        )
+
+
+def _parts(folder: Path, data_format: str, symbols: set[str] | None) -> Iterator[pl.DataFrame]:
+    """Yield the exported bars, of all symbols when None."""
     for part in sorted(folder.glob(f"*.{data_format}")):
         with translated("read", part):
             data = part.read_bytes()
         try:
             rows = _DECODERS[data_format](data)
-        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        except (pl.exceptions.PolarsError, UnicodeDecodeError, KeyError) as error:
             raise BadResponseError(f"{part} cannot be read: {error}", hint="export the bundle again") from error
-        if rows.schema["timestamp"] != TIMESTAMP or rows.null_count().sum_horizontal().item():
+        if rows.schema != BAR_SCHEMA or rows.null_count().sum_horizontal().item():
             raise BadResponseError(f"{part} holds bars that cannot be read", hint="export the bundle again")
-        yield sort_bars(rows if whole else rows.filter(pl.col("symbol").is_in(sorted(symbols))))
+        yield sort_bars(rows if symbols is None else rows.filter(pl.col("symbol").is_in(sorted(symbols))))

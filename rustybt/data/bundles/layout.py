@@ -7,6 +7,7 @@ contiguous range of symbols. Every file is sorted by (symbol, timestamp) and sta
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ import polars as pl
 from rustybt.market.bars import series_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rustybt.data.bundles.records import FileRecord
     from rustybt.market.frequency import Frequency
@@ -61,13 +62,25 @@ def partitions_of(
         yield str(period), bars if mask.all() else bars.filter(pl.Series(mask))
 
 
+def base_end(files: Iterable[FileRecord]) -> int | None:
+    """Return the last timestamp that belongs to the base; None before there is one. Every bar of the tail lies behind it."""
+    held = [record for record in files if record.kind == "bars"]
+    last = max((record.last_bar for record in held if record.partition == BASE), default=None)
+    if last is not None:
+        return last
+    # All of the base was removed: what comes between must not meet the tail there.
+    first = min((record.first_bar for record in held if record.partition == TAIL), default=None)
+    return None if first is None else first - 1
+
+
 def sessions_in(bars: pl.DataFrame) -> int:
     """Return how many distinct timestamps the bars hold."""
     return bars["timestamp"].n_unique()
 
 
-def split_for_files(bars: pl.DataFrame, max_rows: int = MAX_FILE_ROWS) -> Iterator[pl.DataFrame]:
-    """Cut sorted bars into frames of at most `max_rows` rows, between symbols where that is possible."""
+def split_for_files(bars: pl.DataFrame, max_rows: int | None = None) -> Iterator[pl.DataFrame]:
+    """Cut sorted bars into frames of at most `max_rows` rows (`MAX_FILE_ROWS` when None), between symbols if possible."""
+    max_rows = max_rows or MAX_FILE_ROWS
     if bars.height <= max_rows:
         if bars.height:
             yield bars
@@ -76,7 +89,7 @@ def split_for_files(bars: pl.DataFrame, max_rows: int = MAX_FILE_ROWS) -> Iterat
     target = -(-bars.height // parts)
     starts = [int(row) for row in series_starts(bars["symbol"])[1:]]
     begin = 0
-    for start, after in zip(starts, [*starts[1:], bars.height], strict=True):
+    for start, after in pairwise([*starts, bars.height]):
         # Close the file before this symbol if the symbol would overfill it, or it has reached its even share.
         if start - begin >= target or after - begin > max_rows:
             yield from _chopped(bars.slice(begin, start - begin), max_rows)

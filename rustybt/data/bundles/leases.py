@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SEPARATOR = "~"
+_ATTEMPTS = 10
 
 
 class LeaseRegistry:
@@ -48,14 +49,20 @@ class LeaseRegistry:
         return reference
 
     def _lock(self, reference: str) -> FileLock | None:
-        name = f"{reference}{_SEPARATOR}{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        lock = FileLock(self._folder / name, timeout=0, thread_local=False)
-        try:
-            self._folder.mkdir(exist_ok=True)
-            lock.acquire()
-        except (OSError, Timeout):
-            return None
-        return lock
+        for _ in range(_ATTEMPTS):
+            path = self._folder / f"{reference}{_SEPARATOR}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            lock = FileLock(path, timeout=0, thread_local=False)
+            try:
+                self._folder.mkdir(exist_ok=True)
+                lock.acquire()
+            except Timeout:
+                continue  # a sweep took the new file for a dead process's
+            except OSError:
+                return None
+            if path.exists():
+                return lock
+            lock.release()
+        return None
 
     def release(self, reference: str | None) -> None:
         """Give a lease back; the last one of this process removes the file."""

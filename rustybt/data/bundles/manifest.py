@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from rustybt.data.bundles.records import Alias, AssetRecord, CoverageRecord, FileRecord, VersionInfo
@@ -19,6 +20,8 @@ from rustybt.market.quality_report import QualityReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rustybt.data.bundles.storage import Storage
 
 FORMAT = 1
 FOLDER = "manifests"
@@ -136,6 +139,17 @@ class Manifest:
 def key_of(bundle: str, version: int, op_id: str) -> str:
     """Return the home-relative key of a manifest."""
     return f"{bundle}/{FOLDER}/{version}-{op_id}.json"
+
+
+def later_manifests(storage: Storage, bundle: str, version: int) -> dict[str, int]:
+    """Return key -> version number of the manifests beyond `version`."""
+    found: dict[str, int] = {}
+    for stored in storage.list(f"{bundle}/{FOLDER}"):
+        name = PurePosixPath(stored.key).name
+        number = name.partition("-")[0]
+        if name.endswith(".json") and number.isdigit() and int(number) > version:
+            found[stored.key] = int(number)
+    return found
 
 
 def tombstone_of(bundle: str, version: int) -> str:

@@ -12,7 +12,7 @@ from rustybt.data.bundles.content_hash import months_of
 from rustybt.market.bars import BAR_COLUMNS, VALUE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,14 +22,9 @@ TOUCHED_SCHEMA = pl.Schema({"symbol": pl.String, "month": pl.Int32})
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an ingest with `--replace` asked for: old rows inside it that were not delivered again are removed.
+    """Where old rows that were not delivered again are removed: symbol -> range in microseconds UTC, both included."""
 
-    `start` and `end` in microseconds UTC, both included, None is open.
-    """
-
-    symbols: frozenset[str]
-    start: int | None
-    end: int | None
+    spans: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +92,14 @@ def _equal_to_next(bars: pl.DataFrame) -> NDArray[np.bool_]:
 
 
 def _inside(bars: pl.DataFrame, stamp: NDArray[np.int64], scope: Scope) -> NDArray[np.bool_]:
-    inside = bars["symbol"].is_in(sorted(scope.symbols)).to_numpy().copy()
-    if scope.start is not None:
-        inside &= stamp >= scope.start
-    if scope.end is not None:
-        inside &= stamp <= scope.end
-    return inside
+    bounds = pl.DataFrame(
+        [(symbol, *span) for symbol, span in scope.spans.items()],
+        schema={"symbol": pl.String, "start": pl.Int64, "end": pl.Int64},
+        orient="row",
+    )
+    held = bars.select("symbol").join(bounds, on="symbol", how="left", maintain_order="left")
+    inside = pl.Series(stamp).is_between(held["start"], held["end"])
+    return inside.fill_null(value=False).to_numpy()
 
 
 def _touched(bars: pl.DataFrame) -> pl.DataFrame:

@@ -11,9 +11,16 @@ from rustybt.errors import BundleNameError, RequestError
 
 MAX_NAME_LENGTH = 100
 _MAX_NAME_BYTES = 200
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789\u00b9\u00b2\u00b3"),
+}
 _HELP = "use letters, digits, '-', '_', '.' and inner spaces, e.g. us-equities"
 _HASH = re.compile(r"sha256:([0-9a-f]{4,64})")
+_OPERATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -29,7 +36,9 @@ def check_bundle_name(name: str) -> str:
     if not isinstance(name, str) or not name:
         raise BundleNameError("a bundle needs a name", hint=_HELP)
     shown = name if len(name) <= MAX_NAME_LENGTH else name[:40] + "…"
-    if len(name) > MAX_NAME_LENGTH or len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
+    # Lock files carry the folded name, which may be longer.
+    size = max(len(text.encode("utf-8", "surrogatepass")) for text in (name, name.casefold()))
+    if len(name) > MAX_NAME_LENGTH or size > _MAX_NAME_BYTES:
         raise BundleNameError(
             f"bundle name {shown!r} is too long: {len(name)} characters, at most {MAX_NAME_LENGTH}", hint=_HELP
         )
@@ -57,6 +66,21 @@ def bundle_of_path(path: str | Path) -> tuple[Path, str]:
     """Split a bundle's folder into its home and its name: the last part is the bundle, its parent the home."""
     folder = Path(path).expanduser().absolute()
     return folder.parent, check_bundle_name(folder.name)
+
+
+def check_op_id(op_id: str) -> str:
+    """Return `op_id` if it can be part of a file's name.
+
+    Raises
+    ------
+    RequestError
+        It is empty, longer than 64 characters, or holds other characters than letters, digits, ``-``, ``_`` and ``.``.
+    """
+    if not _OPERATION.fullmatch(op_id):
+        raise RequestError(
+            f"{op_id[:80]!r} cannot be an operation's id", hint="use letters, digits, '-', '_' and '.', e.g. a UUID"
+        )
+    return op_id
 
 
 def check_tag(tag: str) -> str:

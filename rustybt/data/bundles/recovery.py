@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles import manifest as manifests
@@ -14,6 +13,7 @@ from rustybt.data.bundles.manifest import Manifest
 from rustybt.data.bundles.metadata_store import collection, contents, versions
 from rustybt.data.bundles.names import check_bundle_name
 from rustybt.data.bundles.publication import insert_manifest
+from rustybt.data.bundles.retired_assets import read_retired_assets
 from rustybt.data.bundles.storage.local import sync_directory
 from rustybt.data.bundles.tag_files import read_tag_files
 from rustybt.errors import BundleNameError, CorruptBundleError, RustybtError
@@ -30,9 +30,9 @@ class RecoverReport:
     Parameters
     ----------
     recovered
-        Bundle -> number of versions.
+        Bundle -> number of versions that the database did not have.
     already_known
-        Bundles that the database had; they were left alone.
+        Bundles of which the database had everything.
     problems
         Bundle -> what could not be brought back, and why.
     damaged_database
@@ -50,15 +50,16 @@ class RecoverReport:
 
 
 def recover_home(store: BundleStore) -> RecoverReport:
-    """Bring back every bundle whose manifests are here and whose rows are not; a sound database keeps what it has."""
+    """Bring back every version whose manifest is here and whose rows are not; a sound database keeps what it has."""
     report = RecoverReport()
     store.database.prepare()
-    known = _known_bundles(store, report)
+    known = _known_heads(store, report)
     chains: list[tuple[str, list[Manifest]]] = []
     for folder in sorted(path.name for path in store.home.iterdir() if path.is_dir()):
         with suppress(BundleNameError):
             check_bundle_name(folder)
-            if folder in known:
+            head = known.get(folder, 0)
+            if head and not manifests.later_manifests(store.storage, folder, head):
                 report.already_known.append(folder)
                 continue
             chain = _chain(store, folder, report)
@@ -68,32 +69,33 @@ def recover_home(store: BundleStore) -> RecoverReport:
         # All first versions first: the assets of an older bundle were numbered before those of a younger one.
         chains.sort(key=lambda item: item[1][0].info.created_at)
         for name, chain in chains:
-            _insert_chain(store, connection, name, chain)
-            report.recovered[name] = len(chain)
+            if _insert_chain(store, connection, name, chain, known.get(name, 0)):
+                report.recovered[name] = len(chain) - known.get(name, 0)
+            else:
+                report.already_known.append(name)
+        for key, sid in read_retired_assets(store.storage).items():
+            contents.restore_sid(connection, key, sid)
     return report
 
 
-def _known_bundles(store: BundleStore, report: RecoverReport) -> set[str]:
-    """Return the bundles that a sound database knows; put a damaged one aside."""
+def _known_heads(store: BundleStore, report: RecoverReport) -> dict[str, int]:
+    """Return the bundles that a sound database knows and their latest versions; put a damaged one aside."""
     if not store.database.path.exists():
-        return set()
+        return {}
     try:
-        return store.database.sound_bundles()
+        return store.database.sound_heads()
     except CorruptBundleError:
         report.damaged_database = str(store.database.put_aside(int(store.clock())))
         sync_directory(store.database.folder)
-        return set()
+        return {}
 
 
 def _chain(store: BundleStore, bundle: str, report: RecoverReport) -> list[Manifest]:
     """Return a bundle's manifests from version 1 on, as far as each names the one before."""
     found: dict[int, list[Manifest]] = {}
-    for stored in store.storage.list(f"{bundle}/{manifests.FOLDER}"):
-        name = PurePosixPath(stored.key).name
-        if not name.endswith(".json") or not name.partition("-")[0].isdigit():
-            continue
+    for key in manifests.later_manifests(store.storage, bundle, 0):
         try:
-            manifest = Manifest.from_bytes(store.storage.open(stored.key), stored.key)
+            manifest = Manifest.from_bytes(store.storage.open(key), key)
         except RustybtError as error:
             report.problems[bundle] = error.message
             continue
@@ -112,14 +114,24 @@ def _chain(store: BundleStore, bundle: str, report: RecoverReport) -> list[Manif
     return chain
 
 
-def _insert_chain(store: BundleStore, connection: Connection, name: str, chain: list[Manifest]) -> None:
+def _insert_chain(store: BundleStore, connection: Connection, name: str, chain: list[Manifest], head: int) -> bool:
+    """Insert the versions beyond `head`; return whether there were any that follow what the database has."""
     now = int(store.clock())
     collected: list[int] = []
-    for manifest in chain:
+    sids: dict[str, int] = {}
+    if head:
+        info = versions.load_version(connection, name, head)
+        if len(chain) <= head or info is None or chain[head - 1].info.op_id != info.op_id:
+            return False
         sids = {
-            record.symbol: contents.restore_sid(connection, key_of(name, record.symbol, record.attributes), record.sid)
-            for record in manifest.assets
+            symbol: record.sid for symbol, record in contents.load_description(connection, name, head).assets.items()
         }
+    for manifest in chain[head:]:
+        for record in manifest.assets:
+            # A symbol keeps its sid, also where its venue became known later.
+            if record.symbol not in sids:
+                key = key_of(name, record.symbol, record.attributes)
+                sids[record.symbol] = contents.restore_sid(connection, key, record.sid)
         restored = replace(
             manifest, assets=tuple(replace(record, sid=sids[record.symbol]) for record in manifest.assets)
         )
@@ -134,3 +146,4 @@ def _insert_chain(store: BundleStore, connection: Connection, name: str, chain: 
     for tag, (version, created_at) in read_tag_files(store.storage, name).items():
         if version in numbers:
             versions.save_tag(connection, name, tag, version, created_at)
+    return True

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from rustybt.data.bundles import layout
 from rustybt.data.bundles.content_hash import BLOCK_SCHEMA, hash_blocks, merge_blocks, months_of
 from rustybt.data.bundles.layout import (
     BASE,
-    MAX_FILE_ROWS,
     MAX_TAIL_SESSIONS,
     TAIL,
     assign_symbols,
@@ -58,7 +58,7 @@ class Revision:
         self._reader = reader
         self._parent = {record.file_key: record for record in files}
         self._live = dict(self._parent)
-        self._base_last = max((record.last_bar for record in self._bars(BASE)), default=None)
+        self._base_last = layout.base_end(self._bars())
         self._touched: list[pl.DataFrame] = []
         self._recent: dict[str, pl.DataFrame] = {}
         self.rows_added = self.rows_changed = self.rows_removed = self.rows_unchanged = 0
@@ -115,6 +115,11 @@ class Revision:
         for record in self.added:
             self._storage.delete(record.file_key)
 
+    def last_bars(self) -> dict[str, int]:
+        """Return the timestamp of each symbol's last bar in the parent, microseconds UTC."""
+        blocks = read_blocks(self._reader, self._parent.values()).filter(pl.col("frequency") == self._frequency.name)
+        return dict(blocks.group_by("symbol").agg(pl.col("last").max()).rows())
+
     def known_blocks(self) -> pl.DataFrame:
         """Return the parent's blocks, of all frequencies."""
         return read_blocks(self._reader, self._live.values())
@@ -133,17 +138,19 @@ class Revision:
     def _partitions_holding(self, scope: Scope) -> list[str]:
         held: dict[str, None] = {}
         for record in self._bars():
-            inside = (scope.end is None or record.first_bar <= scope.end) and (
-                scope.start is None or record.last_bar >= scope.start
-            )
-            if inside and any(record.first_symbol <= symbol <= record.last_symbol for symbol in scope.symbols):
+            if any(
+                record.first_symbol <= symbol <= record.last_symbol
+                and record.first_bar <= end
+                and start <= record.last_bar
+                for symbol, (start, end) in scope.spans.items()
+            ):
                 held[record.partition] = None
         return list(held)
 
     def _merge_partition(self, partition: str, bars: pl.DataFrame, scope: Scope | None) -> None:
         symbols = set(bars["symbol"].unique().to_list())
         if scope is not None:
-            symbols |= scope.symbols
+            symbols |= scope.spans.keys()
         for files, members in assign_symbols(self._bars(partition), sorted(symbols)):
             new = bars if len(members) == len(symbols) else bars.filter(pl.col("symbol").is_in(members))
             if not files:
@@ -194,7 +201,8 @@ class Revision:
             held = [r for r in group if any(r.first_symbol <= symbol <= r.last_symbol for symbol in wanted)]
             if not held:
                 continue
-            rows = self._touched_rows(held, touched)
+            # Only where one file is the whole group is a block that nobody touched whole in what is read here.
+            rows = self._touched_rows(held, touched, may_hold_more=len(group) == 1)
             if rows.height:
                 hashed.append(hash_blocks(rows, self._frequency.name))
         return pl.concat([BLOCK_SCHEMA.to_frame(), *hashed])
@@ -211,7 +219,7 @@ class Revision:
             groups.setdefault(record.partition, []).append(record)
         return [cluster for files in groups.values() for cluster in cluster_files(files)]
 
-    def _touched_rows(self, files: Sequence[FileRecord], touched: pl.DataFrame) -> pl.DataFrame:
+    def _touched_rows(self, files: Sequence[FileRecord], touched: pl.DataFrame, *, may_hold_more: bool) -> pl.DataFrame:
         """Return the rows of touched blocks, whole blocks, narrow where they come from one file."""
         first, last = int(touched["month"].min()), int(touched["month"].max())  # type: ignore[arg-type]
         parts: list[pl.DataFrame] = []
@@ -220,7 +228,7 @@ class Revision:
             if first <= high and low <= last:
                 rows = self._rows_of_months(record, max(first, low), min(last, high))
                 if rows.height:
-                    parts.append(_only_touched(rows, touched))
+                    parts.append(_only_touched(rows, touched, may_hold_more=may_hold_more))
         return parts[0] if len(parts) == 1 else concat_bars(widen(part) for part in parts)
 
     def _rows_of_months(self, record: FileRecord, first: int, last: int) -> pl.DataFrame:
@@ -273,7 +281,7 @@ class Revision:
     def _remember(self, record: FileRecord, bars: pl.DataFrame) -> None:
         """Keep what was just written, to hash it without reading it back; at most one file's worth."""
         self._recent[record.file_key] = bars
-        while len(self._recent) > 1 and sum(frame.height for frame in self._recent.values()) > MAX_FILE_ROWS:
+        while len(self._recent) > 1 and sum(frame.height for frame in self._recent.values()) > layout.MAX_FILE_ROWS:
             del self._recent[next(iter(self._recent))]
 
     def _write(
@@ -302,11 +310,14 @@ def _month_start(month: int) -> int:
     return int(np.datetime64(month, "M").astype("datetime64[us]").astype(np.int64))
 
 
-def _only_touched(rows: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of touched blocks; all rows where most are touched, since hashing a block again changes nothing."""
+def _only_touched(rows: pl.DataFrame, touched: pl.DataFrame, *, may_hold_more: bool) -> pl.DataFrame:
+    """Return the rows of touched blocks; with `may_hold_more` all rows where most are touched, which is faster.
+
+    Hashing a block again changes nothing, as long as it is whole.
+    """
     months = pl.Series("month", months_of(rows["timestamp"].to_physical().to_numpy()), dtype=pl.Int32)
     starts = (rows["symbol"] != rows["symbol"].shift(1)) | (months != months.shift(1))
-    if touched.height * 2 > int(starts.sum() or 0):
+    if may_hold_more and touched.height * 2 > int(starts.sum() or 0):
         return rows
     return (
         rows.with_columns(months).join(touched, on=["symbol", "month"], how="semi", maintain_order="left").drop("month")

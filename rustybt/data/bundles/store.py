@@ -16,9 +16,10 @@ from rustybt.data.bundles.bundle import Bundle
 from rustybt.data.bundles.commit import Commit, CommitRequest
 from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.leases import LeaseRegistry
+from rustybt.data.bundles.manifest import later_manifests
 from rustybt.data.bundles.metadata_store import contents, versions
 from rustybt.data.bundles.metadata_store.database import INTERNAL_FOLDER, Database
-from rustybt.data.bundles.names import BundleReference, check_bundle_name, check_tag
+from rustybt.data.bundles.names import BundleReference, check_bundle_name, check_op_id, check_tag
 from rustybt.data.bundles.storage import LocalStorage
 from rustybt.data.bundles.tag_files import delete_tag_files, write_tag_file
 from rustybt.errors import BundleNotFoundError, RequestError, VersionNotFoundError
@@ -131,9 +132,11 @@ class BundleStore:
         quality
             Report of the ingest's checks, or a function called after the last frame was taken.
         replace
-            Also remove rows inside (symbols, start, end) that `bars` does not hold.
+            Also remove rows inside (symbols, start, end) that `bars` does not hold. Where a symbol's bars come in several
+            frames, they come in order of time.
         op_id
-            Makes the commit repeatable: an operation that is committed already is not done twice.
+            Makes the commit repeatable: an operation that is committed already is not done twice. Letters, digits, ``-``,
+            ``_`` and ``.``.
 
         Raises
         ------
@@ -163,7 +166,7 @@ class BundleStore:
             aliases=tuple(aliases),
             quality=quality,
             replace=replace,
-            op_id=op_id or uuid.uuid4().hex,
+            op_id=uuid.uuid4().hex if op_id is None else check_op_id(op_id),
         )
         return Commit(self, request, self._on_step).run()
 
@@ -251,9 +254,19 @@ class BundleStore:
 
     def versions(self, name: str) -> list[VersionInfo]:
         """Return every version of a bundle, oldest first; collected ones are marked."""
-        parsed = BundleReference.parse(name)
-        with self._reading(parsed) as (connection, found):
+        with self._reading(BundleReference.parse(name)) as (connection, found):
             return versions.load_versions(connection, found)
+
+    def name_of(self, name: str) -> str:
+        """Return a bundle's name as it was created; names are compared without regard to case.
+
+        Raises
+        ------
+        BundleNotFoundError
+            There is no such bundle.
+        """
+        with self._reading(BundleReference.parse(name)) as (_, found):
+            return found
 
     def load_description(self, name: str, version: int) -> Description:
         """Return the assets, actions and aliases of a version."""
@@ -304,9 +317,7 @@ class BundleStore:
         VersionNotFoundError
             The bundle has no such tag.
         """
-        parsed = BundleReference.parse(name)
-        with self._reading(parsed) as (_, found):
-            pass
+        found = self.name_of(name)
         with self.database.write() as connection:
             if not versions.remove_tag(connection, found, tag):
                 raise VersionNotFoundError(
@@ -389,10 +400,13 @@ class BundleStore:
         with suppress(Exception):
             known = [info.name for info in self.list_bundles()]
         similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"rustybt ingest csv --path FILE --bundle {name} makes it; rustybt bundle list shows what is there"
+        if later_manifests(self.storage, name, 0):
+            hint = "its files are here, but the database does not know it: rustybt bundle recover brings it back"
         return BundleNotFoundError(
             f"there is no bundle {name!r} in {self.home}"
             + (f"; did you mean {', '.join(similar)}?" if similar else ""),
-            hint=f"rustybt ingest csv --path FILE --bundle {name} makes it; rustybt bundle list shows what is there",
+            hint=hint,
             bundle=name,
             home=str(self.home),
         )

@@ -274,5 +274,5 @@ def _unknown_field(field: str) -> RequestError:
 
 
 def _check_output(output: str) -> None:
-    if output != "pandas" and output != "polars":
+    if output not in ("pandas", "polars"):
         raise RequestError(f"unknown output {output!r}", hint="use pandas, polars or numpy")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from rustybt.errors import RequestError, SymbolNotFoundError
@@ -18,7 +19,6 @@ from rustybt.market.request import DAY_MICROSECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from rustybt.data.portal.bar_provider import Floats, Integers
@@ -148,7 +148,7 @@ class MemoryBars:
         codes = chosen["symbol"].replace_strict({n: i for i, n in enumerate(names)}, return_dtype=pl.Int32)
         return MemoryBlock(
             timestamps=chosen["timestamp"].to_physical().to_numpy(),
-            symbol_codes=codes.to_numpy(),
+            symbol_codes=codes.to_numpy().astype(np.int32),
             symbols=names,
             # Through the decimal's text: the one conversion that is sure to round correctly.
             values={f: chosen[f].cast(pl.String).cast(pl.Float64).to_numpy() for f in fields},

@@ -76,7 +76,8 @@ class BarPanel:
         enough = self.axis.grow(before)
         if self.axis.before != held:
             self.arrays, self.events, self.book, self.delisted = {}, [], {}, {}
-            self._append(self.assets)
+            if self.assets:
+                self._append(self.assets)
         return enough
 
     def _size_of_all(self) -> int:

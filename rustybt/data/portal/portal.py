@@ -127,10 +127,8 @@ class PolarsDataPortal:
 
         stamp = pd.Timestamp(dt)
         stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-        if stamp == stamp.normalize():
-            row = self.axis.row_of_day(stamp.date())
-        else:
-            row = int(np.searchsorted(self.axis.closes, stamp.value // 1000, side="right")) - 1
+        while (row := self._row_of(stamp)) < 0:
+            self._reach(self.axis.before + 1, 1)
         t = row - self.axis.before
         if self.now_t is not None and t > self.seen_t:
             seen = self.axis.sessions[self.row]
@@ -141,6 +139,12 @@ class PolarsDataPortal:
                 seen=str(seen),
             )
         return t
+
+    def _row_of(self, stamp: pd.Timestamp) -> int:
+        if stamp == stamp.normalize():
+            return self.axis.row_of_day(stamp.date())
+        instant = stamp.tz_localize(None).to_datetime64().astype("datetime64[us]").astype(np.int64)
+        return int(np.searchsorted(self.axis.closes, instant, side="right")) - 1
 
     # Columns -------------------------------------------------------------------------------------------------------
 
@@ -206,8 +210,8 @@ class PolarsDataPortal:
         """
         if field not in FIELDS:
             raise RequestError(f"history has no field {field!r}", hint=f"use one of {', '.join(FIELDS)}")
-        if bar_count < 1:
-            raise RequestError(f"bar_count must be at least 1, not {bar_count}")
+        if not isinstance(bar_count, (int, np.integer)) or bar_count < 1:
+            raise RequestError(f"bar_count must be a whole number from 1 on, not {bar_count!r}")
         end = self.seen_t if end_t is None else end_t
         as_of = self._now() if end == self.seen_t else end
         self._reach(bar_count - end - 1, bar_count)
@@ -273,7 +277,6 @@ class PolarsDataPortal:
 
     def _spot_at(self, asset: Asset, field: str, t: int) -> Any:
         column = self.column(asset)
-        self._reach(-t, 1)
         row = t + self.axis.before
         if field == "last_traded":
             return self.last_traded(column, row)
@@ -332,13 +335,15 @@ class PolarsDataPortal:
 
 
 def span(bars: BarProvider) -> tuple[date, date]:
-    """Return the dates of the first and the last bar of all symbols.
+    """Return the dates of the first and the last bar of all symbols; of a source, the dates to simulate.
 
     Raises
     ------
     RequestError
         There is no bar at all.
     """
+    if isinstance(bars, SourceBars):
+        return bars.simulated
     assets = [bars.assets.lookup_symbol(symbol) for symbol in bars.symbols]
     firsts = [a.first_session for a in assets if a.first_session is not None]
     lasts = [a.last_session for a in assets if a.last_session is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
-from rustybt.errors import RequestError, SymbolNotFoundError
+from rustybt.errors import SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rustybt.market.corporate_actions import CorporateAction
 
 #: History before the simulation that is fetched along; more is fetched when a longer window asks for it.
+_DEPTH = timedelta(days=3652)
 _WARM_UP = timedelta(days=400)
 #: An asset whose last bar lies closer to the end than this is taken to be still listed.
 _STILL_LISTED = timedelta(days=10)
@@ -44,7 +45,7 @@ class SourceBars:
     symbols
         Fetched together when the first of them is asked for.
     start, end
-        Simulated dates; without an end, today.
+        Simulated dates; without an end, today, and without a start, ten years before it.
     """
 
     def __init__(
@@ -57,12 +58,11 @@ class SourceBars:
         calendar_name: str | None = None,
         frequency: str = "1d",
     ) -> None:
-        if start is None:
-            raise RequestError("a run on a data source needs a start", hint="pass start='2020-01-01'")
         self._source = source
+        last = end or datetime.now(tz=UTC).date()
         #: Dates of the run.
-        self.simulated = (start, end or datetime.now(tz=UTC).date())
-        self._start = start - _WARM_UP
+        self.simulated = (start or last - _DEPTH, last)
+        self._start = self.simulated[0] - _WARM_UP
         self._end = self.simulated[1]
         self.calendar_name = calendar_name or calendar_for(None, "equity")
         self.frequencies = (frequency,)

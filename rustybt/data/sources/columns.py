@@ -99,7 +99,8 @@ def find_columns(header: Sequence[str], column_map: Mapping[str, str], where: st
     positions: dict[str, int] = {}
     for field, column in column_map.items():
         positions[field] = _mapped(header, plain, field, column, where)
-    taken = set(positions.values())
+    # A column that the caller's map uses may still be what its own name says: {"close": "high"} leaves high as it is.
+    taken: set[int] = set()
     if "timestamp" not in positions:
         found = next((i for name in _TIMESTAMP_NAMES for i in _at(plain, name, taken)), None)
         if found is not None:
@@ -120,7 +121,8 @@ def find_columns(header: Sequence[str], column_map: Mapping[str, str], where: st
             hint=f"name it: --column-map {missing[0]}=COLUMN",
             missing=missing,
         )
-    return Columns(positions, tuple(name for i, name in enumerate(header) if i not in taken and name.strip()))
+    used = set(positions.values())
+    return Columns(positions, tuple(name for i, name in enumerate(header) if i not in used and name.strip()))
 
 
 def _mapped(header: Sequence[str], plain: Sequence[str], field: str, column: str, where: str) -> int:

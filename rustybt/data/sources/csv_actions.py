@@ -145,7 +145,7 @@ def actions_of_rows(
                 event = _row_event(row["symbol"], name, row[name], row["ex_date"].date(), currency)
             except (RustybtError, ValueError, InvalidOperation):
                 where = f"{labels[row['file']]}:{row[LINE]}"
-                bad.append((row["symbol"], row["timestamp"], f"{name} is not a number", where, str(row[name])[:200]))
+                bad.append((row["symbol"], row["timestamp"], f"{name} cannot be read", where, str(row[name])[:200]))
                 continue
             if event is not None:
                 events.setdefault(event.event_id, event)

@@ -21,8 +21,8 @@ from rustybt.data.sources.csv_input import (
     set_twins_aside,
 )
 from rustybt.data.sources.csv_spool import Spool
+from rustybt.data.sources.date_order import DateOrders
 from rustybt.data.sources.delivery import Delivery
-from rustybt.data.sources.stamp_formats import DateOrder, StampFamily, leading_numbers
 from rustybt.errors import BadResponseError, RequestError, SourceError, SymbolNotFoundError
 from rustybt.market.request import BarRequest, check_symbol
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.sources.base import Progress
     from rustybt.data.sources.csv_files import FoundFiles
+    from rustybt.data.sources.stamp_formats import DateOrder, StampFamily
     from rustybt.data.sources.stamps import StampRules
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
@@ -145,7 +146,7 @@ class CsvDelivery:
             symbols = [symbol for symbol, members in batch for _ in members]
             parts = read_single_files([self._heads[at] for at in codes], codes, symbols, self._form)
             failures = self._failures_of(parts, symbols)
-            built = [self._build(part.rows, order) for part in parts if part.rows.height]
+            built = [self._build(_without(part.rows, failures), order) for part in parts if part.rows.height]
             timed = self._check_times(built, timed=timed)
             delivery = self._delivery(pending, parts, built, failures, dict.fromkeys(symbols))
             del parts, built
@@ -167,7 +168,8 @@ class CsvDelivery:
             else:
                 owners.setdefault(symbol, []).append(at)
         kept = self._wanted(owners)
-        return [(symbol, owners[symbol]) for symbol in kept]
+        # One of a symbol's files is broken: without it, the symbol would be silently incomplete.
+        return [(symbol, owners[symbol]) for symbol in kept if symbol not in self._failures]
 
     def _wanted(self, present: Iterable[str]) -> list[str]:
         """Return the symbols to deliver, sorted; what was asked for and is not there is a failure."""
@@ -222,8 +224,9 @@ class CsvDelivery:
         )
         hashes: dict[str, str] = {}
         quarantined = pending.quarantined
-        numbers: dict[int, tuple[int, int]] = {}
+        orders = DateOrders()
         asked = list(self._request.symbols)
+        present: set[str] = set()
         with Spool() as spool:
             size = 0
             for part in read_long_blocks(self._heads, self._form, self._progress.add):
@@ -233,15 +236,16 @@ class CsvDelivery:
                     continue
                 code = int(part.rows[FILE][0])
                 if self._heads[code].family == "slashed" and self._rules.date_format is None:
-                    largest = leading_numbers(part.rows["timestamp"])
-                    numbers[code] = tuple(max(pair) for pair in zip(numbers.get(code, (0, 0)), largest, strict=True))  # type: ignore[assignment]
+                    orders.note(self._labels[code], part.rows["timestamp"])
                 wanted = pl.col("symbol").is_in(asked) | pl.col("symbol").is_null()
                 rows = part.rows.filter(wanted) if asked else part.rows
-                spool.add(rows, int(rows.estimated_size()))
+                if asked:
+                    present.update(part.rows["symbol"].drop_nulls().unique().to_list())
+                spool.add(rows)
                 size += rows.height
                 del part, rows
-            order = self._agree(numbers)
-            kept = set(self._wanted(spool.counts))
+            order = orders.agreed()
+            kept = set(self._wanted(present or spool.counts))
             pending = replace(pending, failures=self._failures, quarantined=quarantined, files=hashes)
             timed = False
             for batch, read in spool.drain():
@@ -275,8 +279,9 @@ class CsvDelivery:
 
     def _build(self, rows: pl.DataFrame, order: DateOrder | None) -> tuple[pl.DataFrame, BuiltBars]:
         if "time" in rows.columns:
-            stamp = pl.concat_str(pl.col("timestamp"), pl.col("time").fill_null("00:00"), separator=" ")
-            rows = rows.with_columns(timestamp=stamp)
+            # A file without this column, among others that have it, prints both in one.
+            stamp = pl.concat_str(pl.col("timestamp"), pl.col("time"), separator=" ")
+            rows = rows.with_columns(timestamp=pl.coalesce(stamp, "timestamp"))
         stamps = self._rules.read(rows["timestamp"], order)
         return rows, build_bars(rows, stamps, self._request, self._labels)
 
@@ -337,32 +342,14 @@ class CsvDelivery:
         slashed = [at for at in codes if self._heads[at].family == "slashed"]
         if not slashed or self._rules.date_format is not None:
             return None
-        numbers: dict[int, tuple[int, int]] = {}
+        orders = DateOrders()
         for first in range(0, len(slashed), 50):
             some = slashed[first : first + 50]
             names = [self._heads[at].file.symbol for at in some]
             for part in read_single_files([self._heads[at] for at in some], some, names, self._form):
                 for (code,), rows in part.rows.partition_by(FILE, as_dict=True).items() if part.rows.height else ():
-                    numbers[int(code)] = leading_numbers(rows["timestamp"])
-        return self._agree(numbers)
-
-    def _agree(self, numbers: dict[int, tuple[int, int]]) -> DateOrder | None:
-        """Return the one order that all files allow; a number above 12 can only be a day."""
-        if not numbers:
-            return None
-        day_first = [code for code, (first, _) in numbers.items() if first > 12]
-        month_first = [code for code, (_, second) in numbers.items() if second > 12]
-        hint = "say which: --date-format dmy (31/12/2020), mdy (12/31/2020) or a pattern such as %d/%m/%Y"
-        if day_first and month_first:
-            names = f"{self._labels[day_first[0]]} has days first, {self._labels[month_first[0]]} months first"
-            raise RequestError(f"the files write dates in different orders: {names}", hint=hint)
-        if not day_first and not month_first:
-            raise RequestError(
-                f"dates such as 01/02/2020 in {self._labels[next(iter(numbers))]} can be read day first or month first, "
-                "and no date in the files decides it",
-                hint=hint,
-            )
-        return "dmy" if day_first else "mdy"
+                    orders.note(self._labels[int(code)], rows["timestamp"])
+        return orders.agreed()
 
     def _notes(self) -> tuple[str, ...]:
         unused = sorted({name for head in self._heads for name in head.columns.unused})
@@ -377,6 +364,11 @@ class CsvDelivery:
 
 def _text_bytes(head: Head) -> int:
     return head.file.size_bytes * (_EXPANSION if head.file.compression else 1)
+
+
+def _without(rows: pl.DataFrame, symbols: Iterable[str]) -> pl.DataFrame:
+    names = list(symbols)
+    return rows.filter(~pl.col("symbol").is_in(names)) if names else rows
 
 
 def _joined_flags(flags: Sequence[tuple[pl.Series | None, int]]) -> pl.Series | None:

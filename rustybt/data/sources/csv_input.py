@@ -13,7 +13,7 @@ import polars as pl
 from rustybt.data.sources.bar_rows import FILE, LINE, ragged_quarantine
 from rustybt.data.sources.columns import Columns, find_columns
 from rustybt.data.sources.csv_reading import Block, CsvBytes, Limits, check_text
-from rustybt.data.sources.csv_table import Header, TextTable, count_lines, parse_rows, read_header, split_record
+from rustybt.data.sources.csv_table import Header, TextTable, parse_rows, read_header, split_record
 from rustybt.data.sources.delivery import empty_quarantine
 from rustybt.data.sources.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
@@ -125,7 +125,7 @@ def read_single_files(
     symbols
         The symbol of each head's file.
     """
-    groups: dict[tuple[object, ...], list[tuple[int, bytes]]] = {}
+    groups: dict[tuple[object, ...], list[tuple[int, _Body]]] = {}
     failures: dict[str, SourceError] = {}
     hashes: dict[str, str] = {}
     with ThreadPoolExecutor(_READERS, thread_name_prefix="rustybt-csv") as pool:
@@ -133,8 +133,8 @@ def read_single_files(
             if isinstance(body, SourceError):
                 failures[symbols[at]] = body
             else:
-                groups.setdefault(heads[at].layout, []).append((at, body[0]))
-                hashes[heads[at].file.label] = body[1]
+                groups.setdefault(heads[at].layout, []).append((at, body))
+                hashes[heads[at].file.label] = body.sha256
     parts = []
     for members in groups.values():
         try:
@@ -149,32 +149,44 @@ def read_single_files(
     return [*parts, TextRows(pl.DataFrame(), empty_quarantine(), failures, hashes)]
 
 
-def _try_body(head: Head, form: CsvFormat) -> tuple[bytes, str] | SourceError:
-    """Return the records after the header, ended by a line end, and the file's hash."""
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The records after the header, ended by a line end; not copied until those of a group are joined."""
+
+    parts: list[bytes | memoryview]
+    line_count: int
+    sha256: str
+
+
+def _try_body(head: Head, form: CsvFormat) -> _Body | SourceError:
     try:
         stream = CsvBytes(head.file, form.limits, form.encoding)
         parts: list[bytes | memoryview] = []
+        lines = 0
         for block in stream:
             check_text(block, head.file)
-            parts.append(memoryview(block.data)[0 if parts else head.header.size_bytes :])
+            skipped = 0 if parts else head.header.size_bytes
+            parts.append(memoryview(block.data)[skipped:])
+            lines += block.data.count(b"\n", skipped)
     except SourceError as error:
         return error
     if parts and len(parts[-1]) and parts[-1][-1] != ord("\n"):
         parts.append(b"\n")
-    return b"".join(parts), stream.sha256
+        lines += 1
+    return _Body(parts, lines, stream.sha256)
 
 
 def _parse_group(
-    members: Sequence[tuple[int, bytes]],
+    members: Sequence[tuple[int, _Body]],
     heads: Sequence[Head],
     codes: Sequence[int],
     symbols: Sequence[str],
     form: CsvFormat,
 ) -> TextRows:
     head = heads[members[0][0]]
-    data = members[0][1] if len(members) == 1 else b"".join(body for _, body in members)
+    data = b"".join(part for _, body in members for part in body.parts)
     table = parse_rows(data, head.header, fields_of(head, form), head.file.label, head.header.lines + 1)
-    bounds = np.cumsum([count_lines(body) for _, body in members])
+    bounds = np.cumsum([body.line_count for _, body in members])
     starts = np.concatenate(([0], bounds[:-1]))
     owner = np.searchsorted(bounds, table.rows[LINE].to_numpy(), side="right")
     first_lines = np.array([heads[at].header.lines + 1 for at, _ in members])
@@ -204,6 +216,7 @@ def read_long_blocks(heads: Sequence[Head], form: CsvFormat, advance: Callable[[
     SourceError
         A file is broken: which symbols would be incomplete cannot be known, so nothing is delivered.
     """
+    columns = list(dict.fromkeys(name for head in heads for name in (*fields_of(head, form), "symbol")))
     for code, head in enumerate(heads):
         stream = CsvBytes(head.file, form.limits, form.encoding)
         fields = fields_of(head, form)
@@ -214,18 +227,21 @@ def read_long_blocks(heads: Sequence[Head], form: CsvFormat, advance: Callable[[
             table = parse_rows(
                 block.data[skipped:] if skipped else block.data, head.header, fields, head.file.label, first_line
             )
-            yield _located(table, head, code, first_line)
+            yield _located(table, head, code, first_line, columns)
             advance(len(block.data))
         yield TextRows(pl.DataFrame(), empty_quarantine(), {}, {head.file.label: stream.sha256})
 
 
-def _located(table: TextTable, head: Head, code: int, first_line: int) -> TextRows:
+def _located(table: TextTable, head: Head, code: int, first_line: int, columns: Sequence[str]) -> TextRows:
+    """Return the rows with the columns that all files together have, null where this one has none."""
     symbol = pl.col("symbol").str.strip_chars() if head.is_long else pl.lit(head.file.symbol)
     rows = table.rows.with_columns(
         pl.when(symbol != "").then(symbol).alias("symbol"),
         pl.lit(code, dtype=pl.UInt32).alias(FILE),
         (pl.col(LINE) + first_line).cast(pl.UInt32),
     )
+    absent = [pl.lit(None, dtype=pl.String).alias(name) for name in columns if name not in rows.columns]
+    rows = rows.with_columns(absent).select(*columns, FILE, LINE)
     quarantined = ragged_quarantine(
         table.ragged, None if head.is_long else head.file.symbol, head.file.label, first_line
     )

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
+from rustybt.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-#: About 1.7M rows of daily bars; their frames then stay well below a gigabyte.
-MEMORY_BYTES = 96 * 2**20
-BATCH_ROWS = 1_300_000
+#: About 1.5M rows of daily bars; what is made of them then stays well below a gigabyte.
+MEMORY_BYTES = 256 * 2**20
+BATCH_ROWS = 600_000
+_VIEW_BYTES = 16
 
 
 class Spool:
@@ -28,7 +31,7 @@ class Spool:
     Parameters
     ----------
     memory_bytes
-        How much text may wait in memory.
+        How much may wait in memory; so much is handed out at once.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -55,62 +58,60 @@ class Spool:
         """Rows by symbol; rows without one are under the empty text."""
         return dict(self._counts)
 
-    def add(self, rows: pl.DataFrame, text_bytes: int) -> None:
-        """Take rows that came from `text_bytes` of text."""
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows; they count as part of what was added, in this order."""
         if rows.is_empty():
             return
         counted = rows["symbol"].fill_null("").value_counts()
         self._counts.update(dict(zip(counted["symbol"], counted["count"], strict=True)))
         self._waiting.append(rows)
-        self._waiting_bytes += text_bytes
-        if self._waiting_bytes > self._memory_bytes:
-            self._spill()
+        # Polars counts the text alone, not the 16 bytes that each field takes beside it.
+        self._waiting_bytes += int(rows.estimated_size()) + _VIEW_BYTES * rows.width * rows.height
+        if self._spilled or self._waiting_bytes > self._memory_bytes:
+            try:
+                self._spill()
+            except OSError as error:
+                raise StorageError(
+                    f"cannot write temporary files in {tempfile.gettempdir()}: {error}",
+                    hint="free some space there, or name another directory in TMPDIR",
+                ) from error
 
     def drain(self, batch_rows: int = BATCH_ROWS) -> Iterator[tuple[list[str], pl.DataFrame]]:
-        """Yield the symbols of each batch and their rows, which are then no longer kept here."""
-        batches = self.batches(batch_rows)
-        for number, batch in enumerate(batches, start=1):
-            yield batch, self.read(batch, is_last=number == len(batches))
+        """Yield runs of symbols in rising order, each with all its rows in the order they were added.
 
-    def batches(self, batch_rows: int = BATCH_ROWS) -> list[list[str]]:
-        """Return the symbols in rising order, cut so that a batch has about `batch_rows` rows."""
-        cut: list[list[str]] = []
+        What fitted into memory comes at once and is no longer kept here; else a run has about `batch_rows` rows.
+        """
+        if self._spilled:
+            for symbols in self._runs(batch_rows):
+                slices = (_slice(*spilled, symbols[0], symbols[-1]) for spilled in self._spilled)
+                yield symbols, _joined([part for part in slices if part is not None])
+        elif self._waiting:
+            whole = _joined(self._waiting)
+            self._waiting.clear()
+            yield sorted(self._counts), whole
+
+    def _runs(self, batch_rows: int) -> list[list[str]]:
+        runs: list[list[str]] = []
         size = batch_rows
         for symbol in sorted(self._counts):
             if size + self._counts[symbol] > batch_rows:
-                cut.append([])
+                runs.append([])
                 size = 0
-            cut[-1].append(symbol)
+            runs[-1].append(symbol)
             size += self._counts[symbol]
-        return cut
-
-    def read(self, symbols: list[str], *, is_last: bool = False) -> pl.DataFrame:
-        """Return all rows of a run of neighbouring symbols, in the order they were added; after the last run, keep none."""
-        if self._spilled:
-            self._spill()
-            parts = [
-                part for spilled in self._spilled if (part := _slice(*spilled, symbols[0], symbols[-1])) is not None
-            ]
-        else:
-            parts = [_joined(self._waiting)]
-            if len(symbols) < len(self._counts):
-                wanted = pl.col("symbol").fill_null("").is_between(pl.lit(symbols[0]), pl.lit(symbols[-1]))
-                parts = [part.filter(wanted) for part in parts]
-            if is_last:
-                self._waiting.clear()
-        return _joined(parts)
+        return runs
 
     def _spill(self) -> None:
-        if not self._waiting:
-            return
+        """Write each waiting part to a file of its own, sorted by symbol."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="rustybt-csv-")
-        rows = _joined(self._waiting).sort(pl.col("symbol").fill_null(""), maintain_order=True)
-        path = Path(self._folder.name) / f"{len(self._spilled)}.arrow"
-        rows.write_ipc(path, compression="lz4")
-        runs = rows["symbol"].fill_null("").rle().struct.unnest()
-        starts = [0, *runs["len"].cum_sum().to_list()]
-        self._spilled.append((path, runs["value"].to_list(), starts))
+        for part in self._waiting:
+            rows = part.sort(pl.col("symbol").fill_null(""), maintain_order=True)
+            path = Path(self._folder.name) / f"{len(self._spilled)}.arrow"
+            rows.write_ipc(path, compression="lz4")
+            runs = rows["symbol"].fill_null("").rle().struct.unnest()
+            starts = [0, *runs["len"].cum_sum().to_list()]
+            self._spilled.append((path, runs["value"].to_list(), starts))
         self._waiting, self._waiting_bytes = [], 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
@@ -22,7 +23,7 @@ from rustybt.errors import RequestError, SourceError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import canonical_name
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
-from rustybt.market.decimals import ParsedDecimals, parse_decimals, to_contract
+from rustybt.market.decimals import ParsedDecimals, to_contract
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.provenance import SourceMetadata
 from rustybt.market.request import BarRequest, check_symbol
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 _KEPT = ("timestamp", "symbol", "open", "high", "low", "close", "volume")
 # Which rule a mixed frame is recorded under: the one that decoded most.
 _RULE_ORDER = ("float32", "float64", "text", "decimal", "integer")
-_EVERYTHING = 2**62
 
 
 class FrameDataSource(DataSource):
@@ -104,7 +104,7 @@ class FrameDataSource(DataSource):
         rules = StampRules(request.frequency, self._rules.timezone, self._rules.date_format, self._rules.bar_label)
         failures = self._absent(request)
         rules_used: dict[str, set[str]] = {}
-        built = [self._build(part, rules, request, rules_used) for part in self._parts if part.height]
+        built = [self._build(part, rules, request, rules_used) for part in self._parts if part.rows.height]
         self._number_rules = {name: _first_rule(used) for name, used in sorted(rules_used.items())}
         number_rule = _first_rule({rule for used in rules_used.values() for rule in used})
         pending = Delivery(
@@ -113,12 +113,12 @@ class FrameDataSource(DataSource):
         if not any(item.bars.height or item.quarantined.height for item in built):
             yield pending
             return
-        with Spool(_EVERYTHING) as spool:
+        with Spool() as spool:
             quarantined = pending.quarantined
             for item in built:
                 quarantined = quarantined.vstack(item.quarantined)
                 flag = item.missing_volume
-                spool.add(item.bars.with_columns(missing=pl.lit(value=False) if flag is None else flag), 0)
+                spool.add(item.bars.with_columns(missing=pl.lit(value=False) if flag is None else flag))
             done = 0
             twins = set_twins_aside(spool.counts)[1]
             first = Delivery(
@@ -128,11 +128,10 @@ class FrameDataSource(DataSource):
                 price_basis=self._price_basis,
                 number_rule=number_rule,
             )
-            batches = spool.batches()
-            if not batches:
+            if not spool.counts:
                 yield first
-            for batch in batches:
-                rows = spool.read(batch)
+            for batch, read in spool.drain():
+                rows = read
                 rows = rows.filter(~pl.col("symbol").is_in(list(twins))) if twins else rows
                 done += rows.height
                 yield Delivery(
@@ -172,7 +171,7 @@ class FrameDataSource(DataSource):
 
     def list_symbols(self) -> list[str]:
         """Return every symbol of the frame, sorted."""
-        return sorted({name for part in self._parts for name in part["symbol"].drop_nulls().unique().to_list()})
+        return sorted({name for part in self._parts for name in part.rows["symbol"].drop_nulls().unique().to_list()})
 
     def _absent(self, request: BarRequest) -> dict[str, SourceError]:
         known = set(self.list_symbols())
@@ -182,18 +181,17 @@ class FrameDataSource(DataSource):
             if symbol not in known
         }
 
-    def _build(
-        self, part: pl.DataFrame, rules: StampRules, request: BarRequest, rules_used: dict[str, set[str]]
-    ) -> BuiltBars:
+    def _build(self, part: _Part, rules: StampRules, request: BarRequest, rules_used: dict[str, set[str]]) -> BuiltBars:
+        rows = part.rows
         if request.symbols:
-            part = part.filter(pl.col("symbol").is_in(list(request.symbols)) | pl.col("symbol").is_null())
-        stamps = _stamps(part["timestamp"], rules)
-        if request.frequency.is_intraday and part.height and not stamps.has_time:
+            rows = rows.filter(pl.col("symbol").is_in(list(request.symbols)) | pl.col("symbol").is_null())
+        stamps = _stamps(rows["timestamp"], rules)
+        if request.frequency.is_intraday and rows.height and not stamps.has_time:
             raise RequestError(
                 f"the timestamps are dates without a time, which cannot be bars of {request.frequency}",
                 hint='ingest them with frequency="1d"',
             )
-        return build_bars(part, stamps, request, ["row"], _recording(rules_used))
+        return build_bars(rows, stamps, request, ["row"], _recording(rules_used, part.decimals))
 
 
 def ingest_frame(
@@ -234,7 +232,15 @@ def ingest_frame(
     )
 
 
-def _fields(columns: pl.DataFrame, symbol: str | None, column_map: Mapping[str, str]) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows under the names of fields; columns of Python decimals are text, and named in `decimals`."""
+
+    rows: pl.DataFrame
+    decimals: frozenset[str]
+
+
+def _fields(columns: pl.DataFrame, symbol: str | None, column_map: Mapping[str, str]) -> _Part:
     """Return the columns that bars need, under their names, with the symbol and the row's number."""
     found = find_columns(columns.columns, column_map, "the frame")
     picked = columns.select(
@@ -246,10 +252,19 @@ def _fields(columns: pl.DataFrame, symbol: str | None, column_map: Mapping[str, 
         raise RequestError(
             "the frame has no symbol column", hint='name its one symbol: rb.ingest_frame(df, bundle=..., symbol="AAPL")'
         )
+    decimals = frozenset(name for name in picked.columns if picked[name].dtype == pl.Object)
+    as_text = [_as_text(picked[name]) for name in decimals]
     stripped = pl.col("symbol").cast(pl.String).str.strip_chars()
-    return picked.with_columns(
+    rows = picked.with_columns(as_text).with_columns(
         symbol=pl.when(stripped != "").then(stripped), **{FILE: pl.lit(0, dtype=pl.UInt32)}
-    ).with_row_index(LINE, offset=1)
+    )
+    return _Part(rows.with_row_index(LINE, offset=1), decimals)
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    """Return Python objects as text: it keeps digits that a common scale would not."""
+    texts = [None if value is None else str(value) for value in values.to_list()]
+    return pl.Series(values.name, texts, dtype=pl.String)
 
 
 def _stamps(values: pl.Series, rules: StampRules) -> Stamps:
@@ -272,14 +287,10 @@ def _stamps(values: pl.Series, rules: StampRules) -> Stamps:
     raise RequestError(f"the timestamp column holds {dtype}, which is no time", hint="use datetimes, dates or ISO text")
 
 
-def _recording(rules_used: dict[str, set[str]]) -> Callable[[pl.Series], ParsedDecimals]:
+def _recording(rules_used: dict[str, set[str]], decimals: frozenset[str]) -> Callable[[pl.Series], ParsedDecimals]:
     def parse(values: pl.Series) -> ParsedDecimals:
-        if values.dtype == pl.Object:
-            text = [None if value is None else str(value) for value in values.to_list()]
-            parsed, rule = parse_decimals(pl.Series(text, dtype=pl.String)), "decimal"
-        else:
-            parsed, rule = to_contract(values)
-        rules_used.setdefault(values.name, set()).add(rule)
+        parsed, rule = to_contract(values)
+        rules_used.setdefault(values.name, set()).add("decimal" if values.name in decimals else rule)
         return parsed
 
     return parse

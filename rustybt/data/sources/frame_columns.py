@@ -107,7 +107,6 @@ def _series(name: str, values: pd.Series[Any]) -> pl.Series:
     if kinds and all(issubclass(kind, date) for kind in kinds):
         return pl.Series(name, plain)
     if Decimal in kinds:
-        # Text keeps digits that a common scale would not; `is_exact` tells these columns from text.
         return pl.Series(name, plain, dtype=pl.Object)
     return pl.Series(name, [None if value is None else str(value) for value in plain], dtype=pl.String)
 

@@ -6,6 +6,7 @@ last batch was taken, and an error anywhere leaves no version.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from contextlib import nullcontext
@@ -92,6 +93,8 @@ class Ingest:
 
         started = time.perf_counter()
         check_bundle_name(bundle_name)
+        # Importing the calendars takes as long as reading a million rows, and can be done meanwhile.
+        threading.Thread(target=canonical_name, args=("XNYS",), name="rustybt-calendars", daemon=True).start()
         chosen = calendar or self._source.calendar_name()
         chosen = None if chosen is None else canonical_name(chosen)
         deliveries = bridge.iterate(self._source.deliver(self._request, self._progress))

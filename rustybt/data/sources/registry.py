@@ -143,8 +143,7 @@ def get_source(name: str, **options: Any) -> DataSource:
         Its optional package is not installed; the hint is the pip command.
     """
     kind = _find(name).load()
-    accepted = _parameters(kind)
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in _signature(kind))
+    accepted, takes_any = _parameters(kind)
     for option in options:
         if option not in accepted and not takes_any:
             near = get_close_matches(option, accepted, n=1)
@@ -258,8 +257,11 @@ def _signature(kind: type) -> list[inspect.Parameter]:
     return list(inspect.signature(kind).parameters.values())
 
 
-def _parameters(kind: type[DataSource]) -> dict[str, inspect.Parameter]:
-    """Return the named options of a class; one with ``**options`` hands the rest to the class it derives from."""
+def _parameters(kind: type[DataSource]) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the named options of a class, and whether it takes others as well.
+
+    One with ``**options`` hands the rest to the class it derives from.
+    """
     found: dict[str, inspect.Parameter] = {}
     for base in inspect.getmro(kind):
         if "__init__" not in vars(base) or base is object:
@@ -269,8 +271,8 @@ def _parameters(kind: type[DataSource]) -> dict[str, inspect.Parameter]:
             if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                 found.setdefault(parameter.name, parameter)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    return found
+            return found, False
+    return found, bool(found)
 
 
 def _described(kind: type[DataSource]) -> dict[str, str]:
@@ -279,7 +281,7 @@ def _described(kind: type[DataSource]) -> dict[str, str]:
     for base in inspect.getmro(kind):
         for name, text in _parameter_texts(vars(base).get("__doc__") or "").items():
             texts.setdefault(name, text)
-    return {name: texts.get(name, "") for name in _parameters(kind)}
+    return {name: texts.get(name, "") for name in _parameters(kind)[0]}
 
 
 def _parameter_texts(doc: str) -> dict[str, str]:

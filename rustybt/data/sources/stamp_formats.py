@@ -19,6 +19,8 @@ DateOrder = Literal["dmy", "mdy"]
 DAY = 86_400_000_000
 _MINUTE = 60_000_000
 _FEW_OFFSETS = 10
+# 2021-07-28: no part of it is another, so that a pattern that forgets one is found out.
+_SAMPLE_DAY = 18_836
 
 #: Spellings of `date_format` beside strftime patterns.
 NAMED_FORMATS = ("iso", "dmy", "mdy", "unix_s", "unix_ms", "unix_us", "unix_ns")
@@ -71,15 +73,23 @@ def family_of(text: str | None) -> StampFamily | None:
 
 
 def check_date_format(text: str | None) -> str | None:
-    """Return `text` if it is a name in `NAMED_FORMATS` or a strftime pattern.
+    """Return `text` if it is a name in `NAMED_FORMATS` or a strftime pattern that holds a whole date.
 
     Raises
     ------
     RequestError
         It is neither.
     """
-    if text is None or text in NAMED_FORMATS or "%" in text:
+    if text is None or text in NAMED_FORMATS:
         return text
+    if "%" in text:
+        sample = pl.Series([_SAMPLE_DAY * DAY]).cast(pl.Datetime("us", "UTC"))
+        try:
+            read = _pattern(sample.dt.strftime(text), text)
+        except pl.exceptions.PolarsError:
+            read = WallClock(pl.Series([None], dtype=pl.Int64))
+        if read.micros.item() == _SAMPLE_DAY * DAY:
+            return text
     raise RequestError(
         f"unknown date format {text!r}", hint=f"use one of {', '.join(NAMED_FORMATS)} or a pattern such as %d/%m/%Y"
     )
@@ -261,21 +271,10 @@ def _named(text: pl.Series) -> WallClock:
 
 
 def _pattern(text: pl.Series, pattern: str) -> WallClock:
-    """Read by the caller's strftime pattern.
-
-    Raises
-    ------
-    RequestError
-        The pattern itself is not one.
-    """
+    """Read by the caller's strftime pattern."""
     plain = text.str.strip_chars()
-    has_time = bool(re.search(r"%[-_0]?[HIklMSTRXrsfcD+]", pattern))
-    try:
-        if not has_time:
-            return WallClock(plain.str.to_date(pattern, strict=False).cast(pl.Datetime("us")).to_physical())
-        if "%z" in pattern or "%#z" in pattern:
-            utc = plain.str.to_datetime(pattern, strict=False, time_unit="us").to_physical()
-            return WallClock(utc, _zero_offset(text), has_time=True)
-        return WallClock(plain.str.to_datetime(pattern, strict=False, time_unit="us").to_physical(), has_time=True)
-    except pl.exceptions.PolarsError as error:
-        raise RequestError(f"date format {pattern!r} cannot be read: {str(error).splitlines()[0]}") from error
+    if not re.search(r"%[-_0]?[HIklMSTRXrsfcD+]", pattern):
+        return WallClock(plain.str.to_date(pattern, strict=False).cast(pl.Datetime("us")).to_physical())
+    stamps = plain.str.to_datetime(pattern, strict=False, time_unit="us").to_physical()
+    has_offset = "%z" in pattern or "%#z" in pattern
+    return WallClock(stamps, _zero_offset(text) if has_offset else None, has_time=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import MissingDependencyError
-from rustybt.trading.report.ticks import short_amount
+from rustybt.trading.report.ticks import short_amount, value_label
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from datetime import date
 
     from rustybt.trading.report.curve import Curve
 
@@ -33,6 +34,8 @@ def write_chart(
     ----------
     curves
         The first is the strategy; further ones are drawn thinner, for comparison.
+    currency
+        Unit of the value axis; empty when it is not known.
     note
         One small line below the chart: which data, which version.
 
@@ -82,7 +85,7 @@ def _draw_equity(axes: Any, curves: Sequence[Curve], currency: str) -> None:
             zorder=9 - number,
         )
     axes.axhline(curves[0].starting_value, color=GRID, linewidth=1, zorder=0)
-    axes.set_ylabel(f"portfolio value ({currency})", color=INK)
+    axes.set_ylabel(value_label(currency), color=INK)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_amount(value)))
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="upper left", frameon=False, fontsize=10)
@@ -98,14 +101,28 @@ def _draw_drawdown(axes: Any, curve: Curve) -> None:
     depth, _, low = curve.worst
     if depth < 0:
         axes.annotate(
-            f"{depth:.1%} on {low}", (low, depth), xytext=(6, 2), textcoords="offset points", fontsize=8, color=LOSS
+            f"{depth:.1%} on {low}",
+            (low, depth),
+            xytext=(0, -4),
+            textcoords="offset points",
+            ha=_anchor(curve, low),
+            va="top",
+            fontsize=8,
+            color=LOSS,
         )
-    axes.set_ylim(min(depth * 1.25, -0.01), 0.0)
+    axes.set_ylim(min(depth * 1.35, -0.01), 0.0)
     axes.set_xlim(curve.sessions[0], curve.sessions[-1])
     axes.set_ylabel("drawdown (%)", color=INK)
     axes.set_xlabel("session", color=INK)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _dress(axes)
+
+
+def _anchor(curve: Curve, day: date) -> str:
+    """Return how a label at `day` is aligned so that it stays inside the axes."""
+    first, last = curve.sessions[0].item(), curve.sessions[-1].item()
+    across = (day - first).days / max((last - first).days, 1)
+    return "left" if across < 0.12 else "right" if across > 0.88 else "center"
 
 
 def _dress(axes: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.trading.report.ticks import date_ticks, short_amount, value_ticks
+from rustybt.trading.report.ticks import date_ticks, short_amount, value_label, value_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def draw(curves: Sequence[Curve], currency: str = "USD") -> str:
     parts += [_level(y.at(value), short_amount(value)) for value in ticks]
     parts += [_level(down.at(value), f"{value:.0%}") for value in loss_ticks]
     parts += [
-        _upright(EQUITY_TOP + EQUITY_HEIGHT / 2, f"portfolio value ({currency})"),
+        _upright(EQUITY_TOP + EQUITY_HEIGHT / 2, value_label(currency)),
         _upright(DRAWDOWN_TOP + DRAWDOWN_HEIGHT / 2, "drawdown (%)"),
         f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">session</text>',
     ]

@@ -30,7 +30,7 @@ class ReportContext:
     title
         Heading of the page.
     currency
-        Of the account; the unit of the value axis.
+        Of the account; the unit of the value axis. Empty when it is not known.
     notice
         A sentence the reader must not miss, such as that the bars are generated; empty for none.
     pin, provenance, quality
@@ -100,7 +100,7 @@ def _headline(curve: Curve, context: ReportContext) -> str:
     depth, high, low = curve.worst
     unit = escape(context.currency)
     cards = [
-        ("Final value", f"{curve.values[-1]:,.2f} {unit}", f"from {curve.starting_value:,.2f} {unit}"),
+        ("Final value", f"{curve.values[-1]:,.2f} {unit}".strip(), f"from {curve.starting_value:,.2f} {unit}".strip()),
         ("Total return", f"{curve.total_return:+,.2%}", f"{_years(curve):.1f} years"),
         ("Deepest drawdown", f"{depth:.2%}", f"{high} to {low}" if depth < 0 else "never below a high"),
         ("Trades", f"{len(context.transactions):,}", "fills"),
@@ -133,7 +133,8 @@ def _month_cell(value: float | None, kind: str = "") -> str:
         return "<td></td>"
     strength = min(abs(value) / 0.10, 1.0) * 0.55  # 10 % a month has the full colour
     colour = f"rgba(46,125,80,{strength:.2f})" if value >= 0 else f"rgba(179,55,47,{strength:.2f})"
-    return f'<td class="{kind}" style="background:{colour}">{value:+.1%}</td>'
+    text = f"{value:+.1%}" if value else "0.0%"
+    return f'<td class="{kind}" style="background:{colour}">{text}</td>'
 
 
 def _trades(transactions: Sequence[Mapping[str, Any]]) -> str:

@@ -44,3 +44,8 @@ def short_amount(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:g}{suffix}"
     return f"{value:g}"
+
+
+def value_label(currency: str) -> str:
+    """Return the name of the value axis with its unit, where the unit is known."""
+    return f"portfolio value ({currency})" if currency else "portfolio value"

@@ -187,7 +187,7 @@ def test_a_single_failure_of_everything_is_raised_as_it_is(vendor, store):
 
 
 def test_when_all_symbols_fail_the_error_names_them(vendor, store):
-    with pytest.raises(SymbolNotFoundError, match="none of 2 symbols.*fake has no X.*fake has no Z") as caught:
+    with pytest.raises(SymbolNotFoundError, match=r"none of 2 symbols.*fake has no X.*fake has no Z") as caught:
         vendor.ingest_to_bundle("us", ["Z", "X"], store=store)
     assert set(caught.value.failures) == {"X", "Z"}
 
@@ -242,7 +242,7 @@ def test_a_bar_that_is_not_final_is_set_aside(vendor, store):
 
 def test_strict_refuses_bad_rows_and_leaves_no_version(vendor, store):
     vendor.known["B"] = bars_of("B", *DAYS, close="99")
-    with pytest.raises(DataQualityError, match="strict ingest refused.*high below close") as caught:
+    with pytest.raises(DataQualityError, match=r"strict ingest refused.*high below close") as caught:
         vendor.ingest_to_bundle("us", ["A", "B"], store=store, strict=True)
     assert caught.value.report.quarantined == {"high below close": 3}
     assert store.list_bundles() == []
@@ -265,7 +265,7 @@ def test_strict_accepts_what_is_clean(vendor, store):
 
 def test_when_every_row_is_set_aside_the_error_says_why(vendor, store):
     vendor.known["A"] = bars_of("A", *DAYS, close="99")
-    with pytest.raises(DataQualityError, match="every row was set aside.*high below close \\(3\\)"):
+    with pytest.raises(DataQualityError, match=r"every row was set aside.*high below close \(3\)"):
         vendor.ingest_to_bundle("us", ["A"], store=store)
 
 
@@ -303,7 +303,9 @@ def test_corporate_actions_are_stored_with_the_bars_of_their_symbol(vendor, stor
 
 
 def test_a_delivery_brings_quarantine_failures_files_assets_and_notes(store):
-    lost = pl.DataFrame([("A", "2020-01-07", "close is not a number", "a.csv:5", "x")], schema=QUARANTINE_SCHEMA, orient="row")
+    lost = pl.DataFrame(
+        [("A", "2020-01-07", "close is not a number", "a.csv:5", "x")], schema=QUARANTINE_SCHEMA, orient="row"
+    )
     source = Deliverer(
         Delivery(
             bars_of("A", *DAYS),

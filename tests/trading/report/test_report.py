@@ -115,6 +115,11 @@ def test_the_drawing_holds_every_curve_and_starts_at_the_left_edge():
         assert pairs[-1][0] == 986.0
 
 
+def test_the_value_axis_names_its_unit_where_there_is_one():
+    assert "portfolio value (EUR)" in draw([curve([100.0, 110.0])], "EUR")
+    assert ">portfolio value<" in draw([curve([100.0, 110.0])], "")
+
+
 def test_a_single_session_can_be_drawn():
     assert "<svg" in draw([curve([100.0])])
 

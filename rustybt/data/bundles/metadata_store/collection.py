@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from rustybt.data.bundles.metadata_schema import (
+    assets,
     bundle_aliases,
     bundle_assets,
     bundle_cache,
@@ -22,16 +23,16 @@ from rustybt.data.bundles.metadata_schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 @dataclass(frozen=True, slots=True)
 class FreeFile:
-    """A file that no version needs; `released_at` in Unix seconds."""
+    """A file that no version needs; `released_at` in Unix seconds, None while a living version still needs it."""
 
     file_key: str
     size_bytes: int
-    released_at: int
+    released_at: int | None
 
 
 def mark_collected(connection: Connection, name: str, numbers: Sequence[int], now: int) -> None:
@@ -41,7 +42,7 @@ def mark_collected(connection: Connection, name: str, numbers: Sequence[int], no
         .where(bundle_versions.c.bundle_name == name, bundle_versions.c.version.in_(numbers))
         .values(collected_at=now)
     )
-    free = [file.file_key for file in unneeded_files(connection, name, set())]
+    free = [file.file_key for file in unneeded_files(connection, name)]
     if free:
         connection.execute(
             update(bundle_files)
@@ -51,14 +52,17 @@ def mark_collected(connection: Connection, name: str, numbers: Sequence[int], no
         )
 
 
-def unneeded_files(connection: Connection, name: str, also_without: set[int]) -> list[FreeFile]:
-    """Return the files that no version needs, taking those of `also_without` for collected."""
+def unneeded_files(
+    connection: Connection, name: str, also_without: Collection[int] = (), still_with: Collection[int] = ()
+) -> list[FreeFile]:
+    """Return the files that no version needs, taking those of `also_without` for collected, of `still_with` for living."""
     rows = connection.execute(
         select(bundle_versions.c.version)
         .where(bundle_versions.c.bundle_name == name, bundle_versions.c.collected_at.is_(None))
         .order_by(bundle_versions.c.version)
     )
     living = [row[0] for row in rows if row[0] not in also_without]
+    living += still_with
     files = connection.execute(
         select(
             bundle_files.c.file_key,
@@ -69,7 +73,7 @@ def unneeded_files(connection: Connection, name: str, also_without: set[int]) ->
         ).where(bundle_files.c.bundle_name == name)
     )
     return [
-        FreeFile(row.file_key, row.size_bytes, row.released_at or 0)
+        FreeFile(row.file_key, row.size_bytes, row.released_at)
         for row in files
         if not any(
             row.added_version <= version and (row.removed_version is None or version < row.removed_version)
@@ -89,6 +93,17 @@ def all_file_keys(connection: Connection, name: str) -> set[str]:
     """Return the keys of every file that a row names."""
     rows = connection.execute(select(bundle_files.c.file_key).where(bundle_files.c.bundle_name == name))
     return {row[0] for row in rows}
+
+
+def sids_of(connection: Connection, name: str) -> dict[tuple[str, str, str], int]:
+    """Return (venue, symbol, listing epoch) -> sid of every asset that a version of the bundle ever held."""
+    rows = connection.execute(
+        select(assets.c.venue, assets.c.symbol, assets.c.listing_epoch, assets.c.sid)
+        .join(bundle_assets, bundle_assets.c.sid == assets.c.sid)
+        .where(bundle_assets.c.bundle_name == name)
+        .distinct()
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 def delete_bundle(connection: Connection, name: str) -> None:

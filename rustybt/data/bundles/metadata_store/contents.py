@@ -44,12 +44,11 @@ def known_sids(connection: Connection) -> dict[AssetKey, int]:
 
 
 def restore_sid(connection: Connection, key: AssetKey, sid: int) -> int:
-    """Give an asset the sid that a manifest recorded; return the sid that it has now."""
+    """Give an asset the sid that a manifest recorded, unless it has one or another asset took it; return the one it has now."""
     venue, symbol, epoch = key
-    taken = connection.execute(select(assets.c.venue).where(assets.c.sid == sid)).scalar_one_or_none()
-    known = ensure_sids(connection, [key]) if taken is not None else {}
-    if known:
-        return known[key]
+    is_taken = connection.execute(select(assets.c.sid).where(assets.c.sid == sid)).scalar_one_or_none() is not None
+    if is_taken or key in known_sids(connection):
+        return ensure_sids(connection, [key])[key]
     connection.execute(insert(assets).values(sid=sid, venue=venue, symbol=symbol, listing_epoch=epoch))
     return sid
 

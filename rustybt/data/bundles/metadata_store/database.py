@@ -17,7 +17,13 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import NullPool, QueuePool
 
-from rustybt.data.bundles.metadata_store.migrations import MIGRATIONS, Migration, check_not_newer, migrate
+from rustybt.data.bundles.metadata_store.migrations import (
+    MIGRATIONS,
+    Migration,
+    check_not_newer,
+    migrate,
+    schema_version,
+)
 from rustybt.data.bundles.storage.local import refuse_network_home, sync_directory, translated
 from rustybt.errors import ConflictError, CorruptBundleError, RustybtError, SchemaVersionError, StorageError
 
@@ -60,6 +66,7 @@ class Database:
         self._clock = clock
         self._migrations = migrations
         self._reader: Engine | None = None
+        self._writer: Engine | None = None
         self._reader_stamp: tuple[int, ...] = ()
         self._snapshot_folder: tempfile.TemporaryDirectory[str] | None = None
         self._mutex = threading.RLock()
@@ -74,15 +81,19 @@ class Database:
         """
         if self.path.exists():
             return True
+        self._refuse_lost_bundles("is missing")
+        return False
+
+    def _refuse_lost_bundles(self, what: str) -> None:
+        """Raise if there are manifests: the first one of a home was written after the database was made and filled."""
         manifest = next(self.home.glob("*/manifests/*.json"), None)
         if manifest is not None:
             raise CorruptBundleError(
-                f"the metadata database {self.path} is missing, but there are bundles in {self.home}",
+                f"the metadata database {self.path} {what}, but there are bundles in {self.home}",
                 hint=_RECOVER,
                 bundle=manifest.parent.parent.name,
                 file=str(self.path),
             )
-        return False
 
     def is_writable(self) -> bool:
         """Return whether this process may write to the home; a folder that is yet to come counts by its parent."""
@@ -159,6 +170,8 @@ class Database:
         check_not_newer(found, self._migrations)
         if found < self._migrations[-1].version:
             engine.dispose()
+            if not found:
+                self._refuse_lost_bundles("is empty")
             if frozen:
                 raise SchemaVersionError(
                     f"the database in {self.home} has the older schema version {found} and the home is read-only",
@@ -206,15 +219,16 @@ class Database:
         """
         with self.locked():
             is_new = not (self.path.exists() if allow_new else self.exists())
-            engine = self._writing_engine()
-            try:
-                with self._translated("write"), engine.connect() as connection:
-                    with connection.begin():
-                        migrate(connection, int(self._clock()), self._migrations)
-                        yield connection
-                    connection.close()
-            finally:
-                engine.dispose()
+            # Its pool keeps nothing: the connection is really closed when this block is left, still under the lock.
+            with (
+                self._translated("write"),
+                self._writing_engine().connect() as connection,
+                connection.begin(),
+            ):
+                if not allow_new and not schema_version(connection):
+                    self._refuse_lost_bundles("is empty")
+                migrate(connection, int(self._clock()), self._migrations)
+                yield connection
             if is_new:
                 sync_directory(self.folder)
                 sync_directory(self.home)
@@ -258,13 +272,16 @@ class Database:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def _writing_engine(self) -> Engine:
-        engine = create_engine("sqlite://", creator=self._connect_for_writing, poolclass=NullPool)
+        """Return one engine for all writes, so that statements are compiled once."""
+        with self._mutex:
+            if self._writer is None:
+                self._writer = create_engine("sqlite://", creator=self._connect_for_writing, poolclass=NullPool)
 
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+                @event.listens_for(self._writer, "begin")
+                def begin(connection: Connection) -> None:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-        return engine
+            return self._writer
 
     def _connect_for_writing(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -280,21 +297,21 @@ class Database:
 
     # -- recovery ----------------------------------------------------------------------------------------------------
 
-    def sound_bundles(self) -> set[str]:
-        """Return the names of all bundles after SQLite has checked the whole database.
+    def sound_heads(self) -> dict[str, int]:
+        """Return name -> latest version of all bundles after SQLite has checked the whole database.
 
         Raises
         ------
         CorruptBundleError
             The database is damaged.
         """
-        from rustybt.data.bundles.metadata_store.versions import bundle_names
+        from rustybt.data.bundles.metadata_store.versions import load_heads
 
         with self.read() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
                 raise self._explain("check", verdict)
-            return bundle_names(connection)
+            return load_heads(connection)
 
     def put_aside(self, now: int) -> Path:
         """Rename a damaged database, with its log, so that a new one can take its place; return where it is now."""

@@ -16,6 +16,7 @@ from rustybt.data.bundles.metadata_schema import (
     saved_results,
 )
 from rustybt.data.bundles.records import BundleInfo, FileRecord, VersionInfo
+from rustybt.market.frequency import Frequency
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality_report import QualityReport
 
@@ -58,9 +59,10 @@ def load_head(connection: Connection, name: str) -> tuple[str, int, str] | None:
     return None if row is None else (row[0], row[1], row[2])
 
 
-def bundle_names(connection: Connection) -> set[str]:
-    """Return the name of every bundle, hidden ones included."""
-    return set(connection.execute(select(bundle_metadata.c.bundle_name)).scalars())
+def load_heads(connection: Connection) -> dict[str, int]:
+    """Return name -> latest version of every bundle, hidden ones included."""
+    rows = connection.execute(select(bundle_metadata.c.bundle_name, bundle_metadata.c.head_version))
+    return {row[0]: row[1] for row in rows}
 
 
 def load_version(connection: Connection, name: str, version: int) -> VersionInfo | None:
@@ -79,11 +81,11 @@ def load_versions(connection: Connection, name: str) -> list[VersionInfo]:
 
 
 def versions_by_hash(connection: Connection, name: str, prefix: str) -> list[tuple[int, str]]:
-    """Return (version, content hash) of the versions whose content hash begins with `prefix`, newest first."""
+    """Return (version, content hash) of the versions whose content hash begins with `prefix`: newest first, collected last."""
     rows = connection.execute(
         select(bundle_versions.c.version, bundle_versions.c.content_hash)
         .where(bundle_versions.c.bundle_name == name, bundle_versions.c.content_hash.startswith(prefix))
-        .order_by(bundle_versions.c.version.desc())
+        .order_by(bundle_versions.c.collected_at.is_not(None), bundle_versions.c.version.desc())
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -209,7 +211,7 @@ def list_bundles(connection: Connection) -> list[BundleInfo]:
             version=row.head_version,
             content_hash=row.content_hash,
             calendar_name=row.calendar_name,
-            frequencies=tuple(sorted((row.f or "").split(","))) if row.f else (),
+            frequencies=tuple(sorted(row.f.split(","), key=Frequency.parse)) if row.f else (),
             symbol_count=row.s,
             row_count=row.row_count or 0,
             first_session=_day(row.start_session) if row.row_count else None,

@@ -1,0 +1,203 @@
+"""``rustybt run``, ``replay`` and ``report``."""
+
+import json
+
+import pytest
+
+HOLD = """from rustybt.api import order, record, symbol
+
+SHARES = 10
+
+
+def initialize(context):
+    context.asset = symbol("AAPL")
+    context.bought = False
+
+
+def handle_data(context, data):
+    record(price=data.current(context.asset, "close"))
+    if not context.bought:
+        order(context.asset, SHARES)
+        context.bought = True
+"""
+
+
+@pytest.fixture
+def hold(place):
+    (place / "hold.py").write_text(HOLD)
+    return place / "hold.py"
+
+
+@pytest.fixture
+def saved(us, hold, rustybt):
+    assert rustybt("run", "-f", hold, "-b", us, "-o", "results/hold", "--capital-base", "10000")[0] == 0
+    return "results/hold"
+
+
+def test_a_run_prints_its_performance_and_the_version_it_read(us, hold, rustybt):
+    status, out, _ = rustybt("run", "-f", hold, "-b", us)
+    assert status == 0
+    assert out.splitlines()[0] == "Performance on us@1"
+    assert "transactions" in out
+
+
+def test_a_run_in_json_has_figures_and_the_pin(us, hold, ask):
+    found = ask("run", "-f", hold, "-b", us, "-s", "2024-01-03", "-e", "2024-01-05", "--capital-base", "10000")
+    assert found["pin"]["bundle"] == "us"
+    assert found["pin"]["version"] == 1
+    assert (found["summary"]["start"], found["summary"]["end"]) == ("2024-01-03", "2024-01-05")
+    assert found["summary"]["transactions"] == 1
+    assert found["files"] == []
+
+
+def test_names_of_the_script_can_be_set(us, hold, place, ask):
+    ask("run", "-f", hold, "-b", us, "--set", "SHARES=3", "-o", "three")
+    fills = (place / "three" / "transactions.csv").read_text()
+    assert ",3," in fills or ",3.0," in fills
+    error = ask("run", "-f", hold, "-b", us, "--set", "SHARE=3", status=2)["error"]
+    assert "SHARES" in error["hint"]
+    ask("run", "-f", hold, "-b", us, "--set", "SHARES", status=2)
+
+
+def test_a_saved_result_has_a_report_beside_it(saved, place):
+    page = (place / saved / "report.html").read_text(encoding="utf-8")
+    assert "hold on us@1" in page
+    assert "rustybt replay results/hold" in page
+    assert "AAPL.csv" in page  # the provenance
+    assert (place / saved / "equity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_report_is_in_the_currency_of_the_assets(prices, hold, place, rustybt):
+    rustybt("ingest", "csv", "--path", prices, "--bundle", "eu", "--currency", "EUR")
+    rustybt("run", "-f", hold, "-b", "eu", "-o", "in-euro")
+    assert "portfolio value (EUR)" in (place / "in-euro" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_replay_proves_the_same_result(saved, rustybt, ask):
+    status, out, _ = rustybt("replay", saved)
+    assert status == 0
+    assert out.startswith("same result on us@1")
+    assert ask("replay", saved)["is_same"] is True
+
+
+def test_a_replay_holds_after_the_bundle_changed(saved, prices, rustybt):
+    path = prices / "AAPL.csv"
+    path.write_text(path.read_text().replace("181.18", "181.19"))
+    assert rustybt("ingest", "csv", "--path", prices, "--bundle", "us")[1].startswith("us@2")
+    assert rustybt("replay", saved)[1].startswith("same result on us@1")
+
+
+def test_a_replay_says_what_is_different(saved, place, rustybt, ask):
+    perf = place / saved / "perf.csv"
+    first, *rows = perf.read_text().splitlines()
+    columns = first.split(",")
+    at = columns.index("portfolio_value")
+    cells = rows[-1].split(",")
+    cells[at] = "1.0"
+    perf.write_text("\n".join([first, *rows[:-1], ",".join(cells)]) + "\n")
+    status, out, _ = rustybt("replay", saved)
+    assert status == 1
+    assert "portfolio_value" in out
+    assert ask("replay", saved, status=1)["differences"]
+
+
+def test_a_replay_without_its_data_says_which_is_missing(saved, rustybt, ask):
+    rustybt("bundle", "rm", "us")
+    error = ask("replay", saved, status=6)["error"]
+    assert "us@1" in error["message"]
+
+
+def test_a_replay_of_nothing_is_refused(ask):
+    ask("replay", "nowhere", status=2)
+
+
+def test_gc_knows_the_saved_result(saved, prices, rustybt, ask):
+    path = prices / "AAPL.csv"
+    path.write_text(path.read_text().replace("181.18", "181.19"))
+    rustybt("ingest", "csv", "--path", prices, "--bundle", "us")
+    (orphan,) = ask("bundle", "gc", "us", "--keep-last", "1", "--dry-run")["orphaned_results"]
+    assert orphan.endswith("hold")
+
+
+def test_two_results_are_drawn_beside_each_other(saved, us, hold, place, rustybt, ask):
+    rustybt("run", "-f", hold, "-b", us, "--set", "SHARES=1", "-o", "one-share", "--capital-base", "10000")
+    status, out, _ = rustybt("report", saved, "--against", "one-share", "--output", "pages", "--title", "Both")
+    assert status == 0
+    assert out.split() == ["pages/report.html", "pages/equity.png"]
+    page = (place / "pages" / "report.html").read_text(encoding="utf-8")
+    assert "Both" in page
+    assert "one share" in page
+    assert ask("report", saved, "--notice", "look here")["files"][0].endswith("report.html")
+    assert "look here" in (place / saved / "report.html").read_text(encoding="utf-8")
+
+
+def test_without_matplotlib_the_page_is_written_and_the_extra_named(saved, rustybt, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    status, out, err = rustybt("report", saved, "--output", "plain")
+    assert (status, out) == (0, "plain/report.html\n")
+    assert "rustybt[plot]" in err
+
+
+def test_the_report_of_a_result_whose_data_is_gone_has_no_provenance(saved, place, rustybt):
+    rustybt("bundle", "rm", "us")
+    assert rustybt("report", saved, "--output", "late")[0] == 0
+    page = (place / "late" / "report.html").read_text(encoding="utf-8")
+    assert "Data: the pin" in page
+    assert "Data: provenance" not in page
+
+
+def test_a_failing_strategy_names_its_line(us, place, rustybt, ask):
+    (place / "bad.py").write_text("def handle_data(context, data):\n    return 1 / 0\n")
+    status, _, err = rustybt("run", "-f", "bad.py", "-b", us)
+    assert status == 1
+    assert "bad.py, line 2" in err
+    assert "ZeroDivisionError" in err
+    assert "Traceback" not in err
+    assert "Traceback" in rustybt("run", "-f", "bad.py", "-b", us, "--debug")[2]
+    assert ask("run", "-f", "bad.py", "-b", us, status=1)["error"]["code"] == "strategy"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-f", "nowhere.py", "-b", "us"), "nowhere.py"),
+        (("-f", "hold.py", "-b", "uss"), "uss"),
+        (("-f", "hold.py", "-b", "us", "-s", "2024-01-05", "-e", "2024-01-02"), "2024-01-02"),
+        (("-f", "hold.py", "-b", "us", "-s", "someday"), "someday"),
+        (("-f", "hold.py"), "--bundle"),
+        (("-f", "hold.py", "-b", "us", "--capital-base", "-5"), "capital"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_says_why(us, hold, ask, words, said):
+    assert said in ask("run", *words, status=2)["error"]["message"]
+
+
+def test_a_result_of_bars_in_memory_can_be_reported(us, hold, place, rustybt, monkeypatch):
+    """Results of other sources carry no pin; the page leaves the data out."""
+    from types import SimpleNamespace
+
+    from rustybt.cli.options import open_store
+    from rustybt.cli.results import save_result, show_result
+    from rustybt.cli.terminal import Terminal
+    from rustybt.trading.result import Result
+
+    rustybt("run", "-f", hold, "-b", us, "-o", "full")
+    bare = Result.load("full")
+    bare.pin, bare.script, bare.notes = None, None, ("n",)
+    with open_store(Terminal()) as store:
+        written = save_result(bare, place / "bare", store, title="bare")
+    assert "Data: the pin" not in written[0].read_text(encoding="utf-8")
+    terminal = SimpleNamespace(json=False, facts=lambda pairs, title: titles.append(title), note=titles_note)
+    titles = []
+    show_result(terminal, bare, [])
+    assert titles == ["Performance on bars in memory"]
+
+
+def titles_note(text):
+    assert text == "note: n"
+
+
+def test_the_environment_is_left_alone_by_a_run(us, hold, place, rustybt):
+    other = place / "other"
+    rustybt("run", "-f", hold, "-b", us, "--home", other)
+    assert json.dumps(dict(__import__("os").environ)).count(str(other)) == 0

@@ -1,0 +1,45 @@
+"""Small markets written by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from rustybt.data.portal import MemoryBars
+from rustybt.market.bars import BAR_SCHEMA
+from rustybt.market.calendars import get_calendar
+
+
+@pytest.fixture
+def make_bars():
+    """Return a builder of bars: closes by symbol on successive sessions, None where a session has no bar."""
+
+    def build(
+        closes, start=date(2020, 1, 2), volume=1_000_000, calendar="XNYS", basis="raw", actions=(), attributes=None
+    ):
+        length = max(len(values) for values in closes.values())
+        found = get_calendar(calendar, start, date(start.year + 2, 12, 31))
+        sessions = [s.item() for s in found.sessions_between(start, date(start.year + 2, 12, 31))[:length]]
+        rows = []
+        for symbol, values in sorted(closes.items()):
+            for i, close in enumerate(values):
+                if close is None:
+                    continue
+                price = Decimal(str(close))
+                traded = volume[symbol][i] if isinstance(volume, dict) else volume
+                rows.append((sessions[i], symbol, price, price + 1, price - 1, price, Decimal(str(traded))))
+        frame = pl.DataFrame(
+            rows, schema=["timestamp", "symbol", "open", "high", "low", "close", "volume"], orient="row"
+        ).with_columns(pl.col("timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        return MemoryBars(
+            frame.cast(dict(BAR_SCHEMA)),
+            actions=actions,
+            price_basis=basis,
+            calendar_name=calendar,
+            attributes=attributes,
+        )
+
+    return build
