@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-
     from rustybt.market.assets import Asset
 
 _CENT = 0.01

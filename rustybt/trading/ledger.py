@@ -52,7 +52,10 @@ class Ledger:
         self.shorts_count = 0
         self._owed_cash: dict[int, int] = {}
         self._owed_shares: dict[int, list[tuple[Asset, Any]]] = {}
+        #: Counts what changed amounts or cost bases: while it stands still, only prices move.
+        self.changes = 0
         self._columns: np.ndarray[Any, Any] | None = None
+        self._amounts: np.ndarray[Any, Any] | None = None
 
     @property
     def portfolio_value(self) -> int:
@@ -71,6 +74,7 @@ class Ledger:
             del self.positions[position.asset]
             self.view.pop(position.asset, None)
         self._columns = None
+        self.changes += 1
 
     # Trading -------------------------------------------------------------------------------------------------------
 
@@ -92,6 +96,7 @@ class Ledger:
         position = self.positions.get(asset)
         if position is not None:
             position.add_cost(cost / 1e9)
+            self.changes += 1
 
     # Corporate actions ---------------------------------------------------------------------------------------------
 
@@ -147,21 +152,43 @@ class Ledger:
         column_of
             Returns an asset's place in `prices`.
         """
-        if self.positions:
-            if self._columns is None or len(self._columns) != len(self.positions):
-                self._columns = np.array([column_of(a) for a in self.positions], dtype=np.int64)
-            held = prices[self._columns]
-            known = held == held  # noqa: PLR0124 - NaN differs from itself
-            whole = known.all() and float(np.abs(held).max()) < _INT64_PRICES
-            marks = np.rint(held * 1e9).astype(np.int64).tolist() if whole else held.tolist()
-            for position, mark in zip(self.positions.values(), marks, strict=True):
-                if whole:
-                    position.price_nano = mark
-                    position.last_sale_date = dt
-                elif mark == mark:  # noqa: PLR0124
-                    position.price_nano = to_nano(mark)
-                    position.last_sale_date = dt
+        if not self.positions:
+            self.revalue()
+            return
+        if self._columns is None:
+            self._place(column_of)
+        held = prices[self._columns]
+        known = held == held  # noqa: PLR0124 - NaN differs from itself
+        if known.all() and float(np.abs(held).max()) < _INT64_PRICES:
+            marks = np.rint(held * 1e9).astype(np.int64)
+            for position, mark in zip(self.positions.values(), marks.tolist(), strict=True):
+                position.price_nano = mark
+                position.last_sale_date = dt
+            self._revalue_at(marks, held)
+            return
+        for position, price in zip(self.positions.values(), held.tolist(), strict=True):
+            if price == price:  # noqa: PLR0124
+                position.price_nano = to_nano(price)
+                position.last_sale_date = dt
         self.revalue()
+
+    def _place(self, column_of: Callable[[Asset], int]) -> None:
+        """Note where the holdings' prices are found, and their amounts as one array where all are whole."""
+        self._columns = np.array([column_of(asset) for asset in self.positions], dtype=np.int64)
+        amounts = [position.amount for position in self.positions.values()]
+        self._amounts = np.array(amounts, dtype=np.int64) if all(type(a) is int for a in amounts) else None
+
+    def _revalue_at(self, marks: np.ndarray[Any, Any], prices: Floats) -> None:
+        """Sum the holdings in 64 bits where they are sure to fit, one by one otherwise."""
+        amounts = self._amounts
+        if amounts is None or float(np.abs(amounts * prices).sum()) > _INT64_PRICES:
+            self.revalue()
+            return
+        values = amounts * marks
+        longs, shorts = values > 0, values < 0
+        self.long_value, self.short_value = int(values[longs].sum()), int(values[shorts].sum())
+        self.longs_count, self.shorts_count = int(longs.sum()), int(shorts.sum())
+        self.positions_value = self.long_value + self.short_value
 
     def revalue(self) -> None:
         """Sum the holdings at their last known prices."""

@@ -57,6 +57,7 @@ class SessionLog:
 
     capital_base: int
     sessions: list[str] = field(default_factory=list)
+    _changes: int = -1
     records: list[SessionRecord] = field(default_factory=list)
 
     def add(
@@ -70,13 +71,14 @@ class SessionLog:
     ) -> None:
         """Append the session as the book stands at its end."""
         held = ledger.positions.values()
-        assets = tuple(ledger.positions)
-        amounts = tuple([p.amount for p in held])
-        costs = tuple([p.cost_basis for p in held])
-        if self.records:
+        if self.records and ledger.changes == self._changes:
             last = self.records[-1].positions
-            if last.amounts == amounts and last.costs == costs and last.assets == assets:
-                assets, amounts, costs = last.assets, last.amounts, last.costs
+            assets, amounts, costs = last.assets, last.amounts, last.costs
+        else:
+            assets = tuple(ledger.positions)
+            amounts = tuple([p.amount for p in held])
+            costs = tuple([p.cost_basis for p in held])
+            self._changes = ledger.changes
         self.records.append(
             SessionRecord(
                 t=t,

@@ -18,7 +18,6 @@ from rustybt.data.sources.csv_input import (
     read_heads,
     read_long_blocks,
     read_single_files,
-    set_twins_aside,
 )
 from rustybt.data.sources.csv_spool import Spool
 from rustybt.data.sources.date_order import DateOrders
@@ -175,9 +174,7 @@ class CsvDelivery:
         """Return the symbols to deliver, sorted; what was asked for and is not there is a failure."""
         asked = self._request.symbols
         if not asked:
-            kept, twins = set_twins_aside(symbol for symbol in present if symbol)
-            self._failures.update(twins)
-            return kept
+            return sorted(symbol for symbol in present if symbol)
         known = set(present)
         self._failures = {symbol: error for symbol, error in self._failures.items() if symbol in asked}
         for symbol in asked:

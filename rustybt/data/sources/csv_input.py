@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from rustybt.data.sources.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rustybt.data.sources.csv_files import InputFile
 
@@ -246,21 +245,3 @@ def _located(table: TextTable, head: Head, code: int, first_line: int, columns: 
         table.ragged, None if head.is_long else head.file.symbol, head.file.label, first_line
     )
     return TextRows(rows, quarantined, {}, {})
-
-
-def set_twins_aside(symbols: Iterable[str]) -> tuple[list[str], dict[str, SourceError]]:
-    """Return the symbols, sorted, without those that look like another one, and those as failures.
-
-    Of two that differ only in how Unicode composes their letters, the composed one (NFC) stays.
-    """
-    kept: dict[str, str] = {}
-    failures: dict[str, SourceError] = {}
-    for symbol in sorted(symbols, key=lambda text: (not unicodedata.is_normalized("NFC", text), text)):
-        twin = kept.setdefault(unicodedata.normalize("NFC", symbol), symbol)
-        if twin != symbol:
-            failures[symbol] = BadResponseError(
-                f"symbol {symbol!r} looks like {twin!r} and differs only in Unicode composition",
-                hint="spell the symbol in one way",
-                symbol=symbol,
-            )
-    return sorted(kept.values()), failures

@@ -13,7 +13,6 @@ from rustybt.data.sources.base import DataSource, Progress, Symbols
 from rustybt.data.sources.collect import collect
 from rustybt.data.sources.columns import check_column_map, find_columns
 from rustybt.data.sources.csv_actions import check_actions
-from rustybt.data.sources.csv_input import set_twins_aside
 from rustybt.data.sources.csv_spool import Spool
 from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.frame_columns import split_frames
@@ -120,25 +119,22 @@ class FrameDataSource(DataSource):
                 flag = item.missing_volume
                 spool.add(item.bars.with_columns(missing=pl.lit(value=False) if flag is None else flag))
             done = 0
-            twins = set_twins_aside(spool.counts)[1]
             first = Delivery(
                 quarantined=quarantined,
-                failures={**failures, **twins},
+                failures=failures,
                 actions=self._actions,
                 price_basis=self._price_basis,
                 number_rule=number_rule,
             )
             if not spool.counts:
                 yield first
-            for batch, read in spool.drain():
-                rows = read
-                rows = rows.filter(~pl.col("symbol").is_in(list(twins))) if twins else rows
+            for batch, rows in spool.drain():
                 done += rows.height
                 yield Delivery(
                     bars=rows.drop("missing"),
                     quarantined=first.quarantined,
                     missing_volume=rows["missing"] if rows["missing"].any() else None,
-                    assets=dict.fromkeys((symbol for symbol in batch if symbol not in twins), self._attributes),
+                    assets=dict.fromkeys(batch, self._attributes),
                     actions=first.actions,
                     price_basis=self._price_basis,
                     number_rule=number_rule,

@@ -546,8 +546,8 @@ def test_a_long_file_of_other_symbols_names_what_is_not_found(write):
 def test_the_twin_of_a_symbol_is_not_read_with_it(write):
     path = write("all.csv", "symbol," + HEADER + f"e\u0301,{DAY2}\u00e9,{DAY3}")
     source = CSVDataSource(path)
-    frames = [delivery.bars for delivery in source.deliver(source.request(None))]
-    assert [frame["symbol"].to_list() for frame in frames] == [["\u00e9"]]
+    assert source.fetch_sync("\u00e9")["symbol"].to_list() == ["\u00e9"]
+    assert source.fetch_sync("e\u0301")["symbol"].to_list() == ["e\u0301"]
 
 
 def test_a_source_reads_through_the_registry_with_text_options(write):
