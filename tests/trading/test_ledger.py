@@ -291,3 +291,13 @@ def test_fractional_amounts_are_booked_half_even(amount, price):
         trade(ledger, COIN, float(amount), price)
     exact = (-amount * price).quantize(Decimal("1e-9"), rounding=ROUND_HALF_EVEN)
     assert Decimal(ledger.cash).scaleb(-9) == exact
+
+
+def test_a_book_too_large_for_64_bits_is_summed_one_by_one():
+    ledger = Ledger(1e14)
+    trade(ledger, A, 10**10, 20)
+    trade(ledger, B, -(10**10), 21)
+    mark(ledger, 20.5, 21.5)
+    assert ledger.long_value == 10**10 * money("20.5")
+    assert ledger.short_value == -(10**10) * money("21.5")
+    assert ledger.positions_value == -(10**10) * NANO

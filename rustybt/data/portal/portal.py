@@ -55,7 +55,7 @@ class PolarsDataPortal:
     Raises
     ------
     RequestError
-        Neither bars nor a data source are given, or no session lies between the dates.
+        Neither bars nor a data source are given, the bars are not daily, or no session lies between the dates.
     """
 
     def __init__(
@@ -80,6 +80,11 @@ class PolarsDataPortal:
             if data_source is None:
                 raise RequestError("the portal needs bars", hint="pass bars=rb.bundle('us') or data_source=...")
             bars = SourceBars(data_source, symbols, start, end, calendar_name=name, frequency=self.frequency.name)
+        if self.frequency.name not in bars.frequencies:
+            raise RequestError(
+                f"these bars are of frequency {', '.join(bars.frequencies) or 'none'}: there are no daily ones to serve",
+                hint="ingest with --frequency 1d",
+            )
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
         first, last = span(bars) if start is None or end is None else (start, end)

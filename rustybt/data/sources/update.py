@@ -25,7 +25,7 @@ def update_bundle(
     Returns
     -------
     list of IngestReport
-        One a frequency, shortest bars last asked for first; `unchanged` where there was nothing new.
+        One a frequency, the most recently ingested first; `unchanged` where there was nothing new.
 
     Raises
     ------

@@ -58,6 +58,8 @@ def test_it_needs_bars_and_daily_ones(make_bars):
         PolarsDataPortal(bars=make_bars({"A": [1]}), frequency="1h")
     with pytest.raises(RequestError, match="empty"):
         PolarsDataPortal(bars=MemoryBars(empty_bars()))
+    with pytest.raises(RequestError, match="of frequency 1h: there are no daily ones"):
+        PolarsDataPortal(bars=MemoryBars(empty_bars(), frequency="1h"))
 
 
 def test_no_session_between_the_dates_is_refused(make_bars):
