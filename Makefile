@@ -43,7 +43,9 @@ docs: $(READY)  ## Run every code block and command of the documentation
 	$(BIN)/python -m pytest tests/docs -q
 
 oracle:  ## Regenerate the expected results with zipline-reloaded, in an environment of its own
-	$(PYTHON) tests/oracle/generate.py --venv .venv-oracle
+	$(PYTHON) -m venv .venv-oracle
+	.venv-oracle/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/oracle/requirements.txt
+	.venv-oracle/bin/python tests/oracle/generate.py
 
 lock:  ## Resolve requirements.lock again (no index address is written)
 	$(PYTHON) -m venv .venv-lock
