@@ -130,7 +130,8 @@ class Desk:
 
     def get_datetime(self, tz: Any = None) -> pd.Timestamp:
         """Return the present instant, in UTC or in `tz`."""
-        return self.datetime if tz is None else self.datetime.tz_convert(tz)
+        now: pd.Timestamp = self.datetime
+        return now if tz is None else now.tz_convert(tz)
 
     def get_environment(self, field: str = "platform") -> Any:
         """Return a fact of the run; see `rustybt.api.get_environment`."""
@@ -145,7 +146,7 @@ class Desk:
     def schedule_function(
         self,
         func: Callable[[Any, Any], Any],
-        date_rule: DateRule | None = None,
+        date_rule: DateRule | TimeRule | None = None,
         time_rule: TimeRule | None = None,
         half_days: bool = True,  # noqa: FBT001, FBT002 - Zipline's signature
         calendar: str | None = None,
@@ -158,7 +159,8 @@ class Desk:
         counted = None
         if calendar is not None:
             counted = get_calendar(calendar, self.sessions[0].item(), self.sessions[-1].item())
-        self.schedule.add(func, date_rule or DateRule(), half_days=half_days, calendar=counted)
+        days = date_rule if isinstance(date_rule, DateRule) else DateRule()
+        self.schedule.add(func, days, half_days=half_days, calendar=counted)
 
     def record(self, *args: Any, **kwargs: Any) -> None:
         """Keep values for the perf frame; see `rustybt.api.record`."""

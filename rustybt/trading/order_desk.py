@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
@@ -141,7 +141,7 @@ class OrderDesk:
     def batch_market_order(self, share_counts: pd.Series[Any]) -> list[str]:
         """Order each amount at the market; see `rustybt.api.batch_market_order`."""
         placed = [
-            self._place(asset, amount, MarketOrder())
+            self._place(cast("Asset", asset), amount, MarketOrder())
             for asset, amount in share_counts.items()
             if amount and self._can_order(asset, "batch_market_order")
         ]

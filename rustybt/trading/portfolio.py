@@ -20,6 +20,8 @@ class Portfolio:
     """
 
     __slots__ = ("_ledger", "_start")
+    _ledger: Ledger
+    _start: Any
 
     def __init__(self, ledger: Ledger, start: Any) -> None:
         object.__setattr__(self, "_ledger", ledger)
@@ -100,6 +102,7 @@ class Account:
     """
 
     __slots__ = ("_ledger",)
+    _ledger: Ledger
 
     accrued_interest = 0.0
     buying_power = float("inf")

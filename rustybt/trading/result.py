@@ -152,7 +152,7 @@ class Result:
         frame["session"] = session_dates(frame["session"])
         assets = list(frame["sid"])
         frame["sid"] = np.array([a.sid for a in assets], dtype=np.int64)
-        frame.insert(frame.columns.get_loc("sid"), "symbol", [a.symbol for a in assets])
+        frame.insert(list(frame.columns).index("sid"), "symbol", [a.symbol for a in assets])
         return frame
 
     def summary(self) -> dict[str, Any]:

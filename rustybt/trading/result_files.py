@@ -142,8 +142,9 @@ def read_result(directory: Path) -> Result:
         ) from error
     for column in ("period_open", "period_close"):
         perf[column] = pd.DatetimeIndex(pd.to_datetime(perf[column], utc=True)).as_unit("ns")
-    for name, column in {**cells, **recorded}.items():
-        perf[name] = column
+    columns: dict[str, Any] = {**cells, **recorded}
+    for name, values in columns.items():
+        perf[name] = values
     perf.index = pd.DatetimeIndex(perf["period_close"], name=None)
     script = facts["script"]
     return Result(
@@ -181,7 +182,7 @@ def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[
         if name in frame:
             frame[name] = pd.to_datetime(frame[name], utc=True)
     for row in frame.to_dict("records"):
-        entry = {str(k): (None if v != v else v) for k, v in row.items()}  # noqa: PLR0124 - NaN is an empty field
+        entry: dict[str, Any] = {str(k): (None if v != v else v) for k, v in row.items()}  # noqa: PLR0124 - NaN is an empty field
         at = entry.pop("row")
         entry["sid"] = assets[entry["sid"]]
         if "status" in entry:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from numpy.typing import NDArray
+
     from rustybt.data.portal.bar_provider import Booleans, Floats
     from rustybt.data.portal.session_axis import SessionAxis
     from rustybt.market.assets import Asset
@@ -81,7 +83,7 @@ class AssetEvents:
 
 
 def unadjust(
-    values: dict[str, Floats], days: Sequence[object], actions: Sequence[CorporateAction]
+    values: dict[str, Floats], days: NDArray[np.datetime64], actions: Sequence[CorporateAction]
 ) -> dict[str, Floats]:
     """Bring split-adjusted bars of one asset back to the shares of their own day.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ class BarData:
     def __init__(
         self,
         portal: PolarsDataPortal,
-        clock: Callable[[], Any],
+        clock: Callable[[], pd.Timestamp],
         is_restricted: Callable[[Asset], bool] | None = None,
     ) -> None:
         self._portal = portal
@@ -132,7 +133,7 @@ class BarData:
             return kept[1], kept[2], kept[3]
         chosen: Sequence[Asset] = assets if isinstance(assets, tuple) else list(assets)
         columns = self._portal.columns(chosen)
-        index = pd.Index(chosen, dtype=object)
+        index = _asset_index(chosen)
         if isinstance(assets, (list, tuple)):
             if len(self._lists) > 64:
                 self._lists.clear()
@@ -220,9 +221,11 @@ class BarData:
             return pl.DataFrame({**keys, **flat})
         import pandas as pd
 
+        levels: list[Any] = [self._portal.window_index(bar_count), _asset_index(ordered)]
+        codes: list[Any] = [np.repeat(np.arange(bar_count), len(ordered)), np.tile(np.arange(len(ordered)), bar_count)]
         rows = pd.MultiIndex(
-            levels=[self._portal.window_index(bar_count), pd.Index(ordered, dtype=object)],
-            codes=[np.repeat(np.arange(bar_count), len(ordered)), np.tile(np.arange(len(ordered)), bar_count)],
+            levels=levels,
+            codes=codes,
             names=["date", None],
             verify_integrity=False,
         )
@@ -266,7 +269,7 @@ class BarData:
         if not self._is_listed(asset) or self._scalar(asset, "volume") > 0:
             return False
         price = self._scalar(asset, "price")
-        return price == price  # noqa: PLR0124 - NaN differs from itself
+        return not math.isnan(price)
 
 
 def _unknown_field(field: str) -> RequestError:
@@ -276,3 +279,10 @@ def _unknown_field(field: str) -> RequestError:
 def _check_output(output: str) -> None:
     if output not in ("pandas", "polars"):
         raise RequestError(f"unknown output {output!r}", hint="use pandas, polars or numpy")
+
+
+def _asset_index(assets: Sequence[Asset]) -> Any:
+    """Return an index of assets; Any, since pandas' stubs know no index of one's own objects."""
+    import pandas as pd
+
+    return pd.Index(np.array(assets, dtype=object))

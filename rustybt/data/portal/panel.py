@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -198,5 +198,4 @@ def _carry_forward(close: Floats) -> Floats:
 
 
 def _as_date(day: np.datetime64) -> date:
-    found: date = day.item()
-    return found
+    return cast("date", day.item())
