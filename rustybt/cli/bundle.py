@@ -29,9 +29,14 @@ def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = 
 
     with open_store(terminal) as store:
         found = store.list_bundles(source_type=source_type, start=start, end=end)
+        others = [] if found else store.list_bundles()
         home = store.home
     if terminal.json:
         terminal.data({"home": str(home), "bundles": found})
+        return
+    if others:
+        sources = ", ".join(sorted({b.source_type for b in others}))
+        terminal.note(f"no bundle in {home} matches; there are {len(others):,}, from {sources}: rustybt bundle list")
         return
     if not found:
         terminal.note(f"no bundle in {home}: rustybt ingest csv --path FILE --bundle NAME makes one")
@@ -76,7 +81,7 @@ def info(terminal: Terminal, *, reference: Reference) -> None:
                 ("rows", version.row_count),
                 ("size", size(version.size_bytes)),
                 ("tags", ", ".join(version.tags) or None),
-                ("quality", quality_sentence(quality)),
+                ("quality", quality_sentence(quality, version.row_count)),
             ],
             title=version.reference,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rustybt.cli.bundle import app
+from rustybt.cli.bundle_facts import counted
 from rustybt.cli.command import command
 from rustybt.cli.options import BundleName, Reference, flag, open_store
 from rustybt.errors import RequestError
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="csv, parquet, arrow or duckdb.", show_default=False)]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="P", help="File or directory to write.", show_default=False)
+    Path, typer.Option("--output", "-o", metavar="DIR", help="New directory to write.", show_default=False)
 ]
-ImportPath = Annotated[Path, typer.Argument(metavar="P", help="What `bundle export` wrote.", show_default=False)]
+ImportPath = Annotated[Path, typer.Argument(metavar="DIR", help="What `bundle export` wrote.", show_default=False)]
 ImportAs = Annotated[
     str | None, typer.Option("--as", metavar="B", help="Name of the bundle; the exported one if absent.")
 ]
@@ -38,7 +39,7 @@ Tag = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tag.", sho
 def export(terminal: Terminal, *, reference: Reference, to: To, output: Output) -> None:
     """Write the bars of a version to files that other tools read; numbers stay exact.
 
-    Example: rustybt bundle export us@3 --to parquet --output us.parquet
+    Example: rustybt bundle export us@3 --to parquet --output us-files
     """
     if to == "zipline":
         raise RequestError("export to zipline comes with a later release", hint="--to csv, parquet, arrow or duckdb")
@@ -57,7 +58,7 @@ def export(terminal: Terminal, *, reference: Reference, to: To, output: Output) 
 def import_(terminal: Terminal, *, path: ImportPath, name: ImportAs = None) -> None:
     """Bring an exported bundle into this home as a new version.
 
-    Example: rustybt bundle import us.parquet --as us
+    Example: rustybt bundle import us-files --as us
     """
     from rustybt.data.bundles.export import import_path
 
@@ -71,16 +72,21 @@ def import_(terminal: Terminal, *, path: ImportPath, name: ImportAs = None) -> N
 
 @command(app)
 def rm(terminal: Terminal, *, name: BundleName) -> None:
-    """Remove a bundle with all its versions.
+    """Remove a bundle with all its versions; names the saved results that lose their data.
 
     Example: rustybt bundle rm us
     """
+    from rustybt.cli.reports import tell_orphans
+
     with open_store(terminal) as store:
+        versions = sum(not version.collected for version in store.versions(name))
+        results = {folder: f"{name}@{version}" for folder, version in store.saved_results(name)}
         store.remove(name)
     if terminal.json:
-        terminal.data({"removed": name})
-    else:
-        terminal.note(f"removed {name}; `rustybt bundle gc` frees the space")
+        terminal.data({"removed": name, "versions": versions, "orphaned_results": results})
+        return
+    terminal.note(f"removed {name} with {counted(versions, 'version')}; `rustybt bundle gc` frees the space")
+    tell_orphans(terminal, results.items())
 
 
 @command(app)
@@ -111,14 +117,18 @@ def recover(terminal: Terminal) -> int:
 
 @command(app)
 def tag(terminal: Terminal, *, reference: Reference, tag: Tag) -> None:
-    """Give a version a name; gc keeps tagged versions.
+    """Give a version a name; gc keeps tagged versions. A name that exists moves, and says from where.
 
     Example: rustybt bundle tag us@3 paper-2024
     """
     with open_store(terminal) as store:
-        store.tag(reference, tag)
-        tags = store.tags(reference.partition("@")[0])
+        name = reference.partition("@")[0]
+        before = store.tags(name).get(tag)
+        version = store.tag(reference, tag).version
+        tags = store.tags(name)
     _show_tags(terminal, tags)
+    if before not in (None, version) and not terminal.json:
+        terminal.note(f"{tag} was version {before}, which this name no longer keeps from gc")
 
 
 @command(app)
@@ -128,8 +138,11 @@ def untag(terminal: Terminal, *, name: BundleName, tag: Tag) -> None:
     Example: rustybt bundle untag us paper-2024
     """
     with open_store(terminal) as store:
+        before = store.tags(name).get(tag)
         store.untag(name, tag)
         tags = store.tags(name)
+    if not terminal.json:
+        terminal.note(f"{tag} no longer names version {before}")
     _show_tags(terminal, tags)
 
 

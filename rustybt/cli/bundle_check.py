@@ -27,15 +27,15 @@ Limit = Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Rows sh
 def validate(terminal: Terminal, *, reference: Reference) -> int:
     """Show the quality report of a version: what was quarantined, missing or odd.
 
-    Exit status 4 when the report has issues.
+    The report is that of the ingest which made the version: it covers what that ingest delivered. Exit status 4 when the report has issues.
 
     Example: rustybt bundle validate us
     """
     from rustybt.cli.reports import show_quality
 
     with open_store(terminal) as store, store.open(reference) as bundle:
-        name, report = bundle.info.reference, bundle.quality()
-    show_quality(terminal, name, report)
+        name, report, rows = bundle.info.reference, bundle.quality(), bundle.info.row_count
+    show_quality(terminal, name, report, rows)
     return 0 if report is not None and report.validation_passed else DataQualityError.exit_code
 
 

@@ -21,6 +21,11 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: 1 row, 12,154 rows."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def instant(unix_seconds: float | None) -> str:
     """Return an instant as ISO text in UTC, a dash for none."""
     if not unix_seconds:
@@ -59,14 +64,20 @@ def quality_facts(quality: Any) -> dict[str, Any] | None:
     } | ({"notes": list(values["notes"])} if values.get("notes") else {})
 
 
-def quality_sentence(quality: Mapping[str, Any] | None) -> str:
-    """Return a quality report in one line."""
+def quality_sentence(quality: Mapping[str, Any] | None, row_count: int | None = None) -> str:
+    """Return a quality report in one line; with how much it covers, where the version holds `row_count` others."""
     if quality is None:
         return "not checked"
     parts = [
         passed(quality["validation_passed"]),
-        f"{quality['quarantined_count']:,} rows quarantined",
-        f"{quality['missing_days_count']:,} sessions missing",
-        f"{quality['outlier_count']:,} outliers flagged",
+        f"{counted(quality['quarantined_count'], 'row')} quarantined",
+        f"{counted(quality['missing_days_count'], 'session')} missing",
+        f"{counted(quality['outlier_count'], 'outlier')} flagged",
     ]
+    if quality["missing_bars_count"]:
+        parts.append(f"{counted(quality['missing_bars_count'], 'bar')} missing within sessions")
+    if quality["off_session_count"]:
+        parts.append(f"{counted(quality['off_session_count'], 'bar')} outside trading hours")
+    if row_count not in (None, quality["row_count"]):
+        parts.append(f"of the {quality['row_count']:,} rows in the last ingest")
     return ", ".join(parts)

@@ -8,6 +8,7 @@ import typer
 
 from rustybt.cli.command import command, new_group
 from rustybt.cli.options import flag
+from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
@@ -42,10 +43,17 @@ def set_(terminal: Terminal, *, key: Key, value: Value) -> None:
 
     Example: rustybt config set bundle.lock_timeout_seconds 120
     """
-    from rustybt.config import set_value
+    from rustybt.config import load_settings, set_value
 
-    path = set_value(key, value)
+    try:
+        path = set_value(key, value)
+    except RequestError as error:
+        named = error.message if key in error.message else f"{key}: {error.message}"
+        raise RequestError(named, hint=error.hint, **error.details) from None
+    origin = load_settings(terminal.settings_overrides).origin(key)
     if terminal.json:
         terminal.data({"key": key, "value": value, "file": str(path)})
     else:
         terminal.note(f"{key} = {value} in {path}")
+        if origin != "user file":
+            terminal.note(f"note: here another value is in force, from {origin}: rustybt config show --origin")

@@ -124,6 +124,9 @@ def _travel(journey: Journey, output: Path, *, generated: bool) -> None:
     )
 
     journey.say(f"Bars: {sample.description}; {len(sample.rows):,} rows.")
+    journey.say(
+        f"The commands below run in a home of their own: by hand, {program()} --home {output / 'home'} COMMAND."
+    )
     journey.say("1. Own CSV files in, with the splits as explicit events: checked, exact, versioned.")
     journey.run(*ingest, "--path", str(files.bars))
     journey.say("2. The same again: nothing changed, so nothing is written.")
@@ -190,4 +193,14 @@ def _finish(terminal: Terminal, journey: Journey, output: Path, home: Path, seco
         terminal.line(f"  open {path}")
     if not (output / "equity.png").exists():
         terminal.line('  no chart as PNG: matplotlib is not installed (pip install "rustybt[demo]")')
-    terminal.line(f"  rustybt --home {shlex.quote(str(home))} bundle list")
+    terminal.line(f"  {program()} --home {shlex.quote(str(home))} bundle list")
+
+
+def program() -> str:
+    """Return how a shell here starts this program: by its name, or by its path where the name is not on PATH."""
+    if shutil.which("rustybt") is not None:
+        return "rustybt"
+    started = Path(sys.argv[0])
+    return (
+        shlex.quote(str(started)) if started.name == "rustybt" else f"{shlex.quote(sys.executable)} -m rustybt.cli.main"
+    )

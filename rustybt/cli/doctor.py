@@ -56,7 +56,8 @@ def doctor(terminal: Terminal) -> int:
     if terminal.json:
         terminal.data({"healthy": not broken, "findings": [finding._asdict() for finding in findings]})
     else:
-        terminal.table(["state", "what", "detail", "help"], findings)
+        columns = ["state", "what", "detail", "help"] if any(f.hint for f in findings) else ["state", "what", "detail"]
+        terminal.table(columns, [finding[: len(columns)] for finding in findings])
     return 1 if broken else 0
 
 
@@ -81,13 +82,12 @@ def _python(_: Terminal) -> Iterator[Finding]:
 
 
 def _packages(_: Terminal) -> Iterator[Finding]:
-    found, absent = [], []
+    absent = []
     for package in PACKAGES:
         try:
-            found.append(f"{package} {importlib.metadata.version(package)}")
+            yield Finding("ok", package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             absent.append(package)
-    yield Finding("ok", "packages", ", ".join(found))
     if absent:
         yield Finding("problem", "packages missing", ", ".join(absent), "pip install --force-reinstall rustybt")
 

@@ -19,7 +19,9 @@ _COMMON, _CSV = "Request", "Source options"
 
 Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
 Plan = Annotated[bool, flag("--plan", text="Say what would be read, and write nothing.")]
-Strict = Annotated[bool, flag("--strict", text="Abort at the first bad row, leaving no version.")]
+Strict = Annotated[
+    bool, flag("--strict", text="Read everything, and if any row is bad report it and store nothing (exit status 4).")
+]
 Replace = Annotated[
     bool, flag("--replace", text="Also remove stored rows in the range that are not delivered any more.")
 ]
@@ -83,6 +85,15 @@ Delimiter = Annotated[
 ]
 Encoding = Annotated[
     str | None, typer.Option("--encoding", metavar="E", help="Of the text; UTF-8 if absent.", rich_help_panel=_CSV)
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal",
+        metavar="M",
+        help="Decimal mark, . or , (then the other may stand between thousands).",
+        rich_help_panel=_CSV,
+    ),
 ]
 SkipLines = Annotated[
     int, typer.Option("--skip-lines", metavar="N", min=0, help="Lines before the header.", rich_help_panel=_CSV)
@@ -152,6 +163,7 @@ def csv(
     date_format: DateFormat = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    decimal: Decimal = None,
     skip_lines: SkipLines = 0,
     symbol: Symbol = None,
     bar_label: BarLabel = "open",
@@ -173,6 +185,7 @@ def csv(
         "date_format": date_format,
         "delimiter": delimiter,
         "encoding": encoding,
+        "decimal": decimal,
         "skip_lines": skip_lines,
         "symbol": symbol,
         "bar_label": bar_label,
@@ -208,6 +221,9 @@ def csvdir(
     strict: Strict = False,
     replace: Replace = False,
     calendar: Calendar = None,
+    asset_type: AssetType = None,
+    venue: Venue = None,
+    currency: Currency = None,
 ) -> int:
     """Read Zipline's csvdir layout: daily/SYMBOL.csv and minute/SYMBOL.csv, with dividend and split columns.
 
@@ -220,7 +236,13 @@ def csvdir(
         "end": end,
         "frequency": frequency,
     }
-    options = {"path": csvdir, "calendar": calendar}
+    options = {
+        "path": csvdir,
+        "calendar": calendar,
+        "asset_type": asset_type,
+        "venue": venue,
+        "currency": currency,
+    }
     return ingest(terminal, "csvdir", options, request, plan=plan, strict=strict, replace=replace)
 
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from rustybt.cli.errors import EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, report
 from rustybt.cli.options import flag
 from rustybt.cli.terminal import Terminal, silence_stdout
+from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +47,33 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+#: What `rustybt bundle` can do: written without its group, such a word is understood and answered.
+BUNDLE_COMMANDS = frozenset(
+    {
+        "list",
+        "info",
+        "versions",
+        "validate",
+        "verify",
+        "diff",
+        "export",
+        "import",
+        "rm",
+        "gc",
+        "recover",
+        "tag",
+        "untag",
+    }
+)
+
+
 class LazyGroup(TyperGroup):
     """A group that knows its commands by name and imports the one that is asked for."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the real command in place of its entry on the help page."""
+        if args and args[0] not in COMMANDS and args[0] in BUNDLE_COMMANDS:
+            raise RequestError(f"no such command {args[0]!r}", hint=f"did you mean: rustybt bundle {args[0]}")
         name, entry, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else entry, rest
 

@@ -103,8 +103,20 @@ def read_pairs(texts: list[str], option: str, *, separator: str | None = ",") ->
 
 
 def open_store(terminal: Any) -> Any:
-    """Return the store of the home in force; use it as a context manager."""
+    """Return the store of the home in force; use it as a context manager.
+
+    Raises
+    ------
+    RequestError
+        The home is a file.
+    """
     from rustybt.config import load_settings
     from rustybt.data.bundles.store import BundleStore
 
-    return BundleStore(settings=load_settings(terminal.settings_overrides))
+    settings = load_settings(terminal.settings_overrides)
+    if settings.home.exists() and not settings.home.is_dir():
+        origin = settings.origin("home")
+        raise RequestError(
+            f"the home {settings.home} ({origin}) is no directory", hint="rustybt --home DIR, or set RUSTYBT_HOME"
+        )
+    return BundleStore(settings=settings)

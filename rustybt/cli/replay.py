@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 from rustybt.cli.command import command, new_command
@@ -23,7 +25,9 @@ def replay(terminal: Terminal, *, result_dir: ResultDirectory) -> int:
     """
     from rustybt.algorithm import replay as replay_result
 
-    with open_store(terminal) as store, terminal.progress() as progress:
+    # With --json stdout is one document: what the script prints goes to stderr.
+    aside = contextlib.redirect_stdout(sys.stderr) if terminal.json else contextlib.nullcontext()
+    with open_store(terminal) as store, terminal.progress() as progress, aside:
         report = replay_result(result_dir, store=store, progress=progress)
     if terminal.json:
         terminal.data(report)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rustybt.cli.bundle_facts import passed, quality_sentence, short_hash, size
+from rustybt.cli.bundle_facts import counted, passed, quality_sentence, short_hash, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rustybt.cli.terminal import Terminal
 
@@ -27,9 +27,12 @@ def show_plan(terminal: Terminal, plan: Any) -> None:
             ("range", f"{plan.start or 'first bar'} to {plan.end or 'last bar'}, {plan.frequency}"),
             ("symbols", f"{len(plan.symbols):,}: {_some(plan.symbols)}"),
             ("files", f"{len(plan.files):,}, {size(plan.size_bytes)}" if plan.files else None),
+            *([("columns", plan.columns)] if plan.columns else []),
         ],
         title="Plan (nothing is written)",
     )
+    for note in plan.notes:
+        terminal.note(f"  note: {note}")
     for symbol, reason in plan.failures:
         terminal.line(f"would fail: {symbol}: {reason}")
 
@@ -41,16 +44,17 @@ def show_ingest(terminal: Terminal, report: Any) -> int:
         return int(report.exit_code)
     rate = f" in {report.seconds:.1f} s" if report.seconds else ""
     if report.unchanged:
-        terminal.line(f"{report.reference}: unchanged, {report.rows:,} rows read{rate}, nothing to write")
+        terminal.line(f"{report.reference}: unchanged, {counted(report.rows, 'row')} read{rate}, nothing to write")
     else:
-        counts = f"{report.rows_added:,} rows added, {report.rows_changed:,} changed, {report.rows_removed:,} removed"
+        added = counted(report.rows_added, "row")
+        counts = f"{added} added, {report.rows_changed:,} changed, {report.rows_removed:,} removed"
         terminal.line(f"{report.reference}: {counts}{rate}")
     terminal.line(f"  content  {short_hash(report.content_hash)}")
     terminal.line(f"  symbols  {len(report.symbols):,}: {_some(report.symbols)}")
     terminal.line(f"  quality  {quality_sentence(report.quality)}")
     _show_quarantine(terminal, report)
     for note in report.notes:
-        if not note.startswith("set aside:"):  # those rows are listed above
+        if not note.startswith(("set aside:", "failed:")):  # those are listed by themselves
             terminal.note(f"  note: {note}")
     for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
         terminal.note(f"  skipped {symbol}: {reason}")
@@ -66,10 +70,10 @@ def _show_quarantine(terminal: Terminal, report: Any) -> None:
         terminal.note(f"    {row}")
 
 
-def show_quality(terminal: Terminal, reference: str, report: Any) -> None:
-    """Print the quality report of a version."""
+def show_quality(terminal: Terminal, reference: str, report: Any, row_count: int) -> None:
+    """Print the quality report of a version that holds `row_count` rows, those of earlier ingests among them."""
     if terminal.json:
-        terminal.data({"reference": reference, "quality": report})
+        terminal.data({"reference": reference, "row_count": row_count, "quality": report})
         return
     if report is None:
         terminal.line(f"{reference} has no quality report")
@@ -96,6 +100,11 @@ def show_quality(terminal: Terminal, reference: str, report: Any) -> None:
     _show_list(terminal, "Outliers (kept)", report.outliers, report.outlier_count, columns)
     for note in report.notes:
         terminal.line(f"note: {note}")
+    if report.row_count != row_count:
+        terminal.line(
+            f"note: {reference} holds {counted(row_count, 'row')}; this report is of the {report.row_count:,} that its own "
+            "ingest delivered, the earlier versions have theirs"
+        )
 
 
 def _show_list(
@@ -134,7 +143,7 @@ def show_diff(terminal: Terminal, diff: Any, limit: int) -> None:
         terminal.line(f"{diff.before} and {diff.after} say the same")
         return
     terminal.line(
-        f"{diff.before} -> {diff.after}: {diff.added.height:,} bars added, {diff.removed.height:,} removed, "
+        f"{diff.before} -> {diff.after}: {counted(diff.added.height, 'bar')} added, {diff.removed.height:,} removed, "
         f"{diff.rows_changed:,} changed"
     )
     plain = diff.to_json(most)
@@ -177,14 +186,20 @@ def show_gc(terminal: Terminal, report: Any) -> None:
     if terminal.json:
         terminal.data(report)
         return
-    verb = "would be" if report.dry_run else "were"
-    terminal.line(f"{len(report.collected):,} versions {verb} collected: {_some(report.collected) or 'none'}")
-    terminal.line(f"{report.files_deleted:,} files {verb} deleted, {size(report.bytes_freed)} freed")
+    versions, files = len(report.collected), report.files_deleted
+    terminal.line(f"{_done(versions, 'version', report)} collected: {_some(report.collected) or 'none'}")
+    terminal.line(f"{_done(files, 'file', report)} deleted, {size(report.bytes_freed)} freed")
     if report.files_waiting:
-        terminal.line(f"{report.files_waiting:,} files wait for the end of the grace period")
+        waiting = counted(report.files_waiting, "file")
+        terminal.line(f"{waiting} not yet deletable: younger than the setting bundle.gc_grace_seconds")
     for reference, reason in report.kept.items():
         terminal.line(f"kept {reference}: {reason}")
-    for folder, reference in report.orphaned_results.items():
+    tell_orphans(terminal, report.orphaned_results.items())
+
+
+def tell_orphans(terminal: Terminal, results: Iterable[tuple[str, str]]) -> None:
+    """Warn of saved results, each a (folder, reference) pair, that cannot be replayed without the data."""
+    for folder, reference in results:
         terminal.alert(f"result without data: {folder} needs {reference}")
 
 
@@ -194,7 +209,7 @@ def show_recover(terminal: Terminal, report: Any) -> int:
         terminal.data(report)
     else:
         for name, count in report.recovered.items():
-            terminal.line(f"recovered {name}: {count:,} versions")
+            terminal.line(f"recovered {name}: {counted(count, 'version')}")
         if not report.recovered:
             terminal.line("nothing to recover")
         if report.already_known:
@@ -209,6 +224,11 @@ def show_recover(terminal: Terminal, report: Any) -> int:
 def _some(names: Sequence[str], most: int = MOST_LISTED) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _done(count: int, noun: str, report: Any) -> str:
+    verb = "would be" if report.dry_run else "was" if count == 1 else "were"
+    return f"{counted(count, noun)} {verb}"
 
 
 def _short(value: Any) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rustybt.errors import MissingDependencyError, RustybtError
+from rustybt.errors import MissingDependencyError, RequestError, RustybtError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
@@ -41,7 +41,8 @@ def write_report(
     """
     from rustybt.trading.report import ReportContext, curve_of, write_chart, write_page
 
-    curves = [curve_of(result, _name(result)), *(curve_of(other, name) for name, other in against)]
+    own = curve_of(result, _name(result))
+    curves = [own, *(curve_of(other, name).from_capital(own.starting_value) for name, other in against)]
     data = _data_facts(result, store)
     context = ReportContext(
         title=title,
@@ -50,7 +51,7 @@ def write_report(
         pin=None if result.pin is None else result.pin.to_json(),
         provenance=data.provenance,
         quality=data.quality,
-        metrics=dict(summary_lines(result.summary())),
+        metrics=dict(summary_lines(result.summary(), data.currency)),
         transactions=transaction_rows(result),
         replay_command=f"rustybt replay {result_dir}",
     )
@@ -88,6 +89,34 @@ def reference_of(result: Any) -> str:
     return "bars in memory" if result.pin is None else str(result.pin.reference)
 
 
+def currency_of(result: Any, store: Any) -> str:
+    """Return the currency of a result's assets; empty when it is not known."""
+    return _data_facts(result, store).currency
+
+
+def check_output(directory: Path | None) -> str | None:
+    """Return which data the result already saved in `directory` was computed from, None for no result.
+
+    Raises
+    ------
+    RequestError
+        `directory` is, or lies below, something that is no directory: better known before the run than after it.
+    """
+    if directory is None:
+        return None
+    existing = next((path for path in (directory, *directory.parents) if path.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise RequestError(f"--output {directory}: {existing} is no directory", hint="name a new directory")
+    if not (directory / "result.json").exists():
+        return None
+    from rustybt.trading.result import Result
+
+    try:
+        return reference_of(Result.load(directory))
+    except RustybtError:
+        return "data that cannot be read any more"
+
+
 def _name(result: Any) -> str:
     """Return what the legend calls a result: its script's name."""
     return Path(result.script.name).stem.replace("_", " ") if result.script is not None else "strategy"
@@ -102,15 +131,21 @@ def transaction_rows(result: Any) -> list[dict[str, Any]]:
     ]
 
 
-def show_result(terminal: Terminal, result: Any, written: list[Path]) -> None:
+def show_result(terminal: Terminal, result: Any, written: list[Path], *, currency: str = "") -> None:
     """Print the figures of a result, its pin and the files written."""
     summary = result.summary()
     if terminal.json:
         terminal.data(
-            {"summary": summary, "pin": result.pin, "notes": result.notes, "files": [str(path) for path in written]},
+            {
+                "summary": summary,
+                "currency": currency or None,
+                "pin": result.pin,
+                "notes": result.notes,
+                "files": [str(path) for path in written],
+            },
         )
         return
-    terminal.facts(summary_lines(summary), title=f"Performance on {reference_of(result)}")
+    terminal.facts(summary_lines(summary, currency), title=f"Performance on {reference_of(result)}")
     for note in result.notes:
         terminal.note(f"note: {note}")
     for path in written:
@@ -120,8 +155,9 @@ def show_result(terminal: Terminal, result: Any, written: list[Path]) -> None:
 _PERCENT = ("return", "drawdown", "volatility", "cagr")
 
 
-def summary_lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def summary_lines(summary: dict[str, Any], currency: str = "") -> list[tuple[str, str]]:
     """Return the figures of `Result.summary` as text: ratios of capital in percent, money with two decimals."""
+    unit = f" {currency}" if currency else ""
     lines = []
     for name, value in summary.items():
         if value is None or value != value:  # noqa: PLR0124 - NaN, a figure that is not defined
@@ -129,7 +165,7 @@ def summary_lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         elif isinstance(value, float):
             percent = any(word in name for word in _PERCENT)
             money = any(word in name for word in ("value", "capital", "cash", "commission", "pnl"))
-            text = f"{value:+.2%}" if percent else f"{value:,.2f}" if money else f"{value:,.3f}"
+            text = f"{value:+.2%}" if percent else f"{value:,.2f}{unit}" if money else f"{value:,.3f}"
         else:
             text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
         lines.append((name.replace("_", " "), text))

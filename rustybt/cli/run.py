@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,11 +65,14 @@ def run(
     Example: rustybt run -f moving_average.py -b us -s 2015-01-01 -e 2020-12-31 -o results/ma
     """
     from rustybt.algorithm import run_algorithm
-    from rustybt.cli.results import reference_of, save_result, show_result
+    from rustybt.cli.results import check_output, currency_of, reference_of, save_result, show_result
     from rustybt.trading.strategy import load_script
 
-    strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
-    with open_store(terminal) as store, terminal.progress() as progress:
+    replaced = check_output(output)
+    # With --json stdout is one document: what the script prints goes to stderr.
+    aside = contextlib.redirect_stdout(sys.stderr) if terminal.json else contextlib.nullcontext()
+    with open_store(terminal) as store, terminal.progress() as progress, aside:
+        strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
         result = run_algorithm(
             start=start,
             end=end,
@@ -79,4 +84,7 @@ def run(
             script=strategy,
         )
         written = save_result(result, output, store, title=f"{file.stem} on {reference_of(result)}") if output else []
-    show_result(terminal, result, written)
+        currency = currency_of(result, store)
+    show_result(terminal, result, written, currency=currency)
+    if replaced is not None and replaced != reference_of(result):
+        terminal.note(f"note: {output} held a result of {replaced}, which is replaced")

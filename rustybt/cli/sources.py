@@ -54,8 +54,10 @@ def info(terminal: Terminal, *, name: Name) -> None:
             *([] if found.available else [("needs", found.pip_command or found.reason)]),
         ]
     )
-    terminal.table(
-        ["option", "what"], [(f"--{name.replace('_', '-')}", _plain(text)) for name, text in found.options.items()]
+    # Named as in Python: on the command line the built-in sources have some of them, under names that fit there.
+    terminal.table(["option in Python", "what"], [(option, _plain(text)) for option, text in found.options.items()])
+    terminal.note(
+        f"in Python: rb.get_source({found.name!r}, ...); on the command line: rustybt ingest {found.name} --help"
     )
 
 

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, flag, open_store
+from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
 
 app = new_command()
 
-Strict = Annotated[bool, flag("--strict", text="Abort at the first bad row, leaving no version.")]
+Strict = Annotated[
+    bool, flag("--strict", text="Read everything, and if any row is bad report it and store nothing (exit status 4).")
+]
 
 
 @command(app)
@@ -27,6 +30,11 @@ def update(terminal: Terminal, *, name: BundleName, strict: Strict = False) -> i
     from rustybt.cli.reports import show_ingest
     from rustybt.data.sources.update import update_bundle
 
+    bare, at, _ = name.partition("@")
+    if at:
+        raise RequestError(
+            f"a version never changes, so {name} cannot be updated", hint=f"rustybt update {bare} makes a new version"
+        )
     with open_store(terminal) as store, terminal.progress() as progress:
         reports = update_bundle(name, store=store, strict=strict, progress=progress)
     if terminal.json:

@@ -28,6 +28,9 @@ DECIMAL = pl.Decimal(38, 18)
 BAR_SCHEMA = pl.Schema(
     [("timestamp", TIMESTAMP), ("symbol", pl.String()), *((name, DECIMAL) for name in VALUE_COLUMNS)]
 )
+# 1900 and 2200 in microseconds, the bounds of `rustybt.market.calendars`; the last is excluded.
+_EARLIEST, _LATEST = -2_208_988_800_000_000, 7_258_118_400_000_000
+_CONVERT = "rb.ingest_frame(df, bundle=...) converts any polars or pandas frame"
 
 
 def empty_bars() -> pl.DataFrame:
@@ -43,6 +46,8 @@ def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
     DataQualityError
         Columns, dtypes, nulls, order or uniqueness differ; the message names the first offence.
     """
+    if not isinstance(frame, pl.DataFrame):
+        raise DataQualityError(f"bars are a polars DataFrame, not {type(frame).__name__}", hint=_CONVERT)
     if frame.schema != BAR_SCHEMA:
         differing = {
             name: str(frame.schema.get(name, "missing"))
@@ -52,13 +57,26 @@ def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
         raise DataQualityError(
             f"bars need the columns {', '.join(BAR_COLUMNS)} in this order; got {', '.join(frame.columns)}"
             + (f"; differing: {differing}" if differing else ""),
-            hint="rb.ingest_frame(df, bundle=...) converts any polars or pandas frame",
+            hint=_CONVERT,
         )
     nulls = {name: count for name, count in zip(frame.columns, frame.null_count().row(0), strict=True) if count}
     if nulls:
         raise DataQualityError(f"bars must not hold nulls; found {nulls}")
     _check_order(frame)
+    _check_years(frame)
     return frame
+
+
+def _check_years(frame: pl.DataFrame) -> None:
+    """Raise unless all timestamps lie in the years that are stored; others could not even be printed."""
+    stamps = frame["timestamp"].to_physical()
+    if frame.height and not (stamps.min() >= _EARLIEST and stamps.max() < _LATEST):  # type: ignore[operator]
+        at = int(((stamps < _EARLIEST) | (stamps >= _LATEST)).arg_max() or 0)
+        raise DataQualityError(
+            f"{frame['symbol'][at]} has a bar {stamps[at]:,} microseconds from 1970: date out of range",
+            hint="bars lie between 1900 and 2199; is the unit right?",
+            symbol=frame["symbol"][at],
+        )
 
 
 def _check_order(frame: pl.DataFrame) -> None:

@@ -28,7 +28,7 @@ SEPARATOR = "; "
 OUT_OF_RANGE = "date out of range"
 NOT_A_LABEL = "not labelled at 00:00 UTC"
 BAD_SYMBOL = "symbol not usable"
-_OFF_SESSION = "not a session of "
+OFF_SESSION = "not a session of "
 # No bar lasts longer than a month: what begins earlier than that before now is final without a look.
 _LONGEST_BAR = 32 * DAY_MICROSECONDS
 CONFLICT = "duplicate timestamp with other values"
@@ -120,7 +120,7 @@ def calendar_rules(bars: pl.DataFrame, subjects: Subjects, frequency: Frequency,
         for calendar, rows in subjects.by_calendar(bars["symbol"]):
             closed = np.zeros(bars.height, dtype=np.bool_)
             closed[rows] = calendar.is_closed(days[rows])
-            rules.append((f"{_OFF_SESSION}{calendar.name}", pl.Series(closed) & bars["timestamp"].is_not_null()))
+            rules.append((f"{OFF_SESSION}{calendar.name}", pl.Series(closed) & bars["timestamp"].is_not_null()))
     if now_us is not None and int(stamps.max()) + _LONGEST_BAR > now_us:
         unfinished = np.zeros(bars.height, dtype=np.bool_)
         for calendar, rows in subjects.by_calendar(bars["symbol"]):
@@ -145,7 +145,7 @@ def _ends(stamps: Instants, calendar: TradingCalendar, frequency: Frequency) -> 
 
 def is_off_session(reason: str) -> bool:
     """Return whether `reason` says that the calendar is closed on the bar's day."""
-    return reason.startswith(_OFF_SESSION)
+    return reason.startswith(OFF_SESSION)
 
 
 def missing_rules(bars: pl.DataFrame, explained: pl.Series | None) -> list[Rule]:

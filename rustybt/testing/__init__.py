@@ -1,5 +1,8 @@
-"""Tests that ship with RustyBT: what a source written elsewhere must pass. Needs pytest."""
+"""Tests that ship with RustyBT: what sources, stores and places for files written elsewhere must pass. Needs pytest."""
 
+from rustybt.testing.bars import frame_of_bars
 from rustybt.testing.source_contract import SourceContract
+from rustybt.testing.storage_contract import StorageContract
+from rustybt.testing.store_contract import StoreContract
 
-__all__ = ["SourceContract"]
+__all__ = ["SourceContract", "StorageContract", "StoreContract", "frame_of_bars"]

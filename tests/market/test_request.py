@@ -77,7 +77,7 @@ def test_none_leaves_a_side_open():
 
 
 @pytest.mark.parametrize(
-    "value", ["", "2020", "yesterday", "2020-02-30", 20200102, True, 1.5, pd.NaT, np.datetime64("NaT")]
+    "value", ["", "2020", "yesterday", "2020-02-30", 20200102, True, 1.5, pd.NaT, np.datetime64("NaT", "ns")]
 )
 def test_what_is_no_date_is_refused(value):
     with pytest.raises(RequestError):

@@ -52,13 +52,14 @@ def expected_blocks(held):
 
 def digests(frame):
     return {
-        (row["symbol"], row["month"]): (row["rows"], row["digest"]) for row in hash_blocks(frame, "1d").iter_rows(named=True)
+        (row["symbol"], row["month"]): (row["rows"], row["digest"])
+        for row in hash_blocks(frame, "1d").iter_rows(named=True)
     }
 
 
 @given(held_bars)
 @settings(max_examples=100, deadline=None)
-@example({("A", EPOCH): (Decimal("1e-18"), Decimal(10**19), Decimal(0), Decimal(-1), Decimal("99999999999999999999"))})
+@example({("A", EPOCH): (Decimal("1e-18"), Decimal(10**19), Decimal(0), Decimal(-1), Decimal(99999999999999999999))})
 def test_blocks_hash_as_specified_whatever_the_width_of_their_decimals(held):
     wide = frame_of(held)
     expected = expected_blocks(held)
@@ -113,11 +114,15 @@ def test_a_block_of_known_bytes_has_a_known_digest():
     import hashlib
     import struct
 
-    frame = frame_of_bars([("AB", "1970-01-02", "1.50", "2", "1", "1.25", 100), ("AB", "1970-01-05", "1.5", "3", "1", "2", 200)])
+    frame = frame_of_bars(
+        [("AB", "1970-01-02", "1.50", "2", "1", "1.25", 100), ("AB", "1970-01-05", "1.5", "3", "1", "2", 200)]
+    )
     text = b"".join(struct.pack("<H", len(part)) + part for part in (b"rustybt-bars-1", b"1d", b"AB"))
     # open needs one decimal, close two; all the others none, for trailing zeros before the point stay
     header = struct.pack("<iq", 0, 2) + bytes([1, 0, 0, 2, 0, 8])
-    rows = struct.pack("<6q", 86_400_000_000, 15, 2, 1, 125, 100) + struct.pack("<6q", 4 * 86_400_000_000, 15, 3, 1, 200, 200)
+    rows = struct.pack("<6q", 86_400_000_000, 15, 2, 1, 125, 100) + struct.pack(
+        "<6q", 4 * 86_400_000_000, 15, 3, 1, 200, 200
+    )
     assert hash_blocks(frame, "1d")["digest"].to_list() == [hashlib.sha256(text + header + rows).digest()]
 
 

@@ -52,7 +52,9 @@ def deliveries(draw):
 
 def frames(rows, shares):
     """Cut rows into up to four frames; a key is in one of them."""
-    cut = [[(*key, *row) for (key, row), share in zip(rows.items(), shares, strict=True) if share == n] for n in range(4)]
+    cut = [
+        [(*key, *row) for (key, row), share in zip(rows.items(), shares, strict=True) if share == n] for n in range(4)
+    ]
     return [frame_of_bars(part) for part in cut if part]
 
 
@@ -131,11 +133,18 @@ class StoreMachine(RuleBasedStateMachine):
         result = self.store.commit("us", iter(frames(rows, shares)), Provenance("machine"), frequency=frequency)
         self.expect(frequency, rows, result)
 
-    @rule(first=st.integers(0, 60), count=st.integers(1, 25), symbols=st.sets(st.sampled_from(SYMBOLS), min_size=1), row=values)
+    @rule(
+        first=st.integers(0, 60),
+        count=st.integers(1, 25),
+        symbols=st.sets(st.sampled_from(SYMBOLS), min_size=1),
+        row=values,
+    )
     def append_days(self, first, count, symbols, row):
         """Long runs, so that tails fill up and are folded."""
         rows = {(symbol, day): row for symbol in symbols for day in DAYS[first : first + count]}
-        result = self.store.commit("us", frame_of_bars((*key, *row) for key, row in rows.items()), Provenance("machine"))
+        result = self.store.commit(
+            "us", frame_of_bars((*key, *row) for key, row in rows.items()), Provenance("machine")
+        )
         self.expect("1d", rows, result)
 
     @rule(
@@ -216,7 +225,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    @rule(at=st.integers(0, 100), symbol=st.sampled_from(SYMBOLS), days=st.tuples(st.integers(0, 89), st.integers(0, 89)))
+    @rule(
+        at=st.integers(0, 100), symbol=st.sampled_from(SYMBOLS), days=st.tuples(st.integers(0, 89), st.integers(0, 89))
+    )
     def read_an_old_version(self, at, symbol, days):
         number = at % len(self.versions) + 1
         if number in self.collected:
@@ -262,7 +273,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(record.file_key in files for record in bundle.files if record.kind == "bars")
         daily_tail = [r for r in bundle.files if r.partition == "tail"]
         sessions = {key[1] for key in self.versions[-1].get("1d", {})}
-        assert sum(day > max((self._moment(r.last_bar) for r in bundle.files if r.partition == "base"), default=day) for day in sessions) <= layout.MAX_TAIL_SESSIONS or not daily_tail
+        assert (
+            sum(
+                day > max((self._moment(r.last_bar) for r in bundle.files if r.partition == "base"), default=day)
+                for day in sessions
+            )
+            <= layout.MAX_TAIL_SESSIONS
+            or not daily_tail
+        )
         assert all(record.row_count <= layout.MAX_FILE_ROWS for record in bundle.files if record.kind == "bars")
 
     @staticmethod

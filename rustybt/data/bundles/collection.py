@@ -98,8 +98,11 @@ def _collect_bundle(
         for info in doomed:
             note = {"version": info.version, "content_hash": info.content_hash, "collected_at": int(now)}
             key = manifests.tombstone_of(bundle, info.version)
-            if not store.storage.path(key).exists():
-                store.storage.put_new(key, json.dumps(note).encode())
+            # A run that died between this note and the rows below left it behind.
+            with suppress(FileNotFoundError):
+                store.storage.stamp(key)
+                continue
+            store.storage.put_new(key, json.dumps(note).encode())
         with store.database.write() as connection:
             sql.mark_collected(connection, bundle, sorted(numbers), int(now))
     # Looked at again: whoever took a lease before the rows were gone may have opened the version.
@@ -197,12 +200,16 @@ def remove_bundle(store: BundleStore, name: str) -> None:
                 processes=holders,
             )
         trash = store.home / INTERNAL_FOLDER / _TRASH
-        folder = store.storage.path(bundle)
-        with translated("remove", folder):
+        folder = store.storage.local_path(bundle)
+        with translated("remove", trash):
             trash.mkdir(exist_ok=True)
         with store.database.write() as connection:
             write_retired_assets(store.storage, sql.sids_of(connection, bundle))
             sql.delete_bundle(connection, bundle)
+        if folder is None:
+            for stored in list(store.storage.list(bundle)):
+                store.storage.delete(stored.key)
+            return
         with translated("remove", folder):
             if folder.exists():
                 folder.rename(trash / f"{uuid.uuid4().hex}")

@@ -175,7 +175,7 @@ class Commit:
             return _Head(
                 name,
                 info,
-                calendar_name,
+                info.calendar_name,
                 tuple(versions.load_files(connection, name, version)),
                 contents.load_description(connection, name, version),
             )
@@ -213,9 +213,11 @@ class Commit:
         for frame in request.frames:
             spans = spans_of(check_bars(frame))
             delivered.note(spans)
-            for symbol in delivered.spans.keys() - head.description.assets.keys():
-                check_symbol(symbol)
-            self._check_basis(head, delivered.spans)
+            symbols = [symbol for symbol, _, _ in spans]
+            for symbol in symbols:
+                if symbol not in head.description.assets:
+                    check_symbol(symbol)
+            self._check_basis(head, symbols)
             revision.upsert(frame, replacement.scope_of(spans, is_only=is_only) if replacement else None)
         if replacement:
             asked = delivered.spans.keys() | set(request.symbols or ())
@@ -243,10 +245,10 @@ class Commit:
             summary=_summary(revision, added),
             provenance=request.provenance,
             quality=quality,
+            calendar_name=head.calendar_name,
         )
         return Manifest(
             info=info,
-            calendar_name=head.calendar_name,
             parent_hash=head.info.content_hash if head.info else None,
             files_added=tuple(revision.added),
             files_removed=tuple(revision.removed),

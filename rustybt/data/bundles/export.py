@@ -279,7 +279,7 @@ def _parts(folder: Path, data_format: str, symbols: set[str] | None) -> Iterator
             data = part.read_bytes()
         try:
             rows = _DECODERS[data_format](data)
-        except (pl.exceptions.PolarsError, UnicodeDecodeError, KeyError) as error:
+        except (pl.exceptions.PolarsError, UnicodeDecodeError, KeyError, OSError) as error:
             raise BadResponseError(f"{part} cannot be read: {error}", hint="export the bundle again") from error
         if rows.schema != BAR_SCHEMA or rows.null_count().sum_horizontal().item():
             raise BadResponseError(f"{part} holds bars that cannot be read", hint="export the bundle again")

@@ -69,7 +69,7 @@ class FileReader:
             return lazy.collect()
         except FileNotFoundError as error:
             raise self._missing(record) from error
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise self._corrupt(record, f"cannot be parsed ({error})") from error
 
     def _scan(

@@ -46,7 +46,6 @@ class Manifest:
     """
 
     info: VersionInfo
-    calendar_name: str
     parent_hash: str | None
     files_added: tuple[FileRecord, ...]
     files_removed: tuple[str, ...]
@@ -67,7 +66,7 @@ class Manifest:
             "parent_hash": self.parent_hash,
             "content_hash": info.content_hash,
             "created_at": info.created_at,
-            "calendar_name": self.calendar_name,
+            "calendar_name": info.calendar_name,
             "row_count": info.row_count,
             "size_bytes": info.size_bytes,
             "summary": info.summary,
@@ -122,10 +121,10 @@ class Manifest:
             summary=body["summary"],
             provenance=Provenance.from_json(body["provenance"]),
             quality=QualityReport.from_json(body["quality"]) if body["quality"] else None,
+            calendar_name=body["calendar_name"],
         )
         return cls(
             info,
-            body["calendar_name"],
             body["parent_hash"],
             tuple(FileRecord.from_json(record) for record in body["files_added"]),
             tuple(body["files_removed"]),

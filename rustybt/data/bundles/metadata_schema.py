@@ -107,6 +107,11 @@ bundle_versions = Table(
     Column("summary", Text, nullable=False),
     Column("provenance", Text, nullable=False),
     Column("quality", Text),
+    Column("calendar_name", Text, nullable=False),
+    # SHA-256 over the version's files, over its assets, actions and aliases, and over this row: SQLite has no checksums.
+    Column("files_digest", String(64), nullable=False, server_default=""),
+    Column("description_digest", String(64), nullable=False, server_default=""),
+    Column("seal", String(64), nullable=False, server_default=""),
     Column("collected_at", Integer),
     UniqueConstraint("bundle_name", "op_id"),
     Index("idx_bundle_versions_hash", "bundle_name", "content_hash"),
@@ -209,6 +214,8 @@ bundle_tags = Table(
     Column("bundle_name", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
     Column("version", Integer, nullable=False),
+    # The version's: both must agree.
+    Column("content_hash", String(64), nullable=False),
     Column("created_at", Integer, nullable=False),
 )
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.coverage import merge_coverage
-from rustybt.data.bundles.metadata_store import contents, versions
+from rustybt.data.bundles.metadata_store import contents, seals, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def insert_manifest(connection: Connection, draft: Manifest, now: int, collected
     """Insert everything that a manifest says; the version is visible when the transaction commits."""
     info = draft.info
     name, version = info.bundle_name, info.version
-    versions.save_bundle(connection, name, now, {"calendar_name": draft.calendar_name})
+    versions.save_bundle(connection, name, now, {"calendar_name": info.calendar_name})
     versions.insert_version(connection, info, collected_at)
     versions.remove_files(connection, version, draft.files_removed)
     versions.add_files(connection, name, version, draft.files_added)
@@ -30,6 +30,7 @@ def insert_manifest(connection: Connection, draft: Manifest, now: int, collected
     contents.add_actions(connection, name, version, draft.actions)
     contents.add_aliases(connection, name, version, draft.aliases)
     save_coverage(connection, name, draft.coverage)
+    seals.seal_version(connection, name, version)
     versions.save_bundle(connection, name, now, _catalog_row(connection, draft))
 
 
@@ -41,7 +42,7 @@ def _catalog_row(connection: Connection, draft: Manifest) -> dict[str, object]:
         if r.kind == "bars"
     ]
     values: dict[str, object] = {
-        "calendar_name": draft.calendar_name,
+        "calendar_name": info.calendar_name,
         "head_version": info.version,
         "start_session": min((first for first, _ in spans), default=0) // _US_PER_DAY * _SECONDS_PER_DAY,
         "end_session": max((last for _, last in spans), default=0) // _US_PER_DAY * _SECONDS_PER_DAY,

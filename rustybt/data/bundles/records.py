@@ -141,6 +141,7 @@ class VersionInfo:
     summary: str
     provenance: Provenance
     quality: QualityReport | None
+    calendar_name: str
     collected: bool = False
     tags: tuple[str, ...] = ()
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         VersionInfo,
     )
     from rustybt.data.bundles.recovery import RecoverReport
+    from rustybt.data.bundles.storage import Storage
     from rustybt.data.bundles.verification import VerifyReport
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
@@ -68,6 +69,8 @@ class BundleStore:
         Seconds since 1970 (UTC).
     on_step
         Called with the name of each step of a commit.
+    storage
+        Where the files of bundles lie; None is the home itself. Locks, leases and the database stay in the home.
     """
 
     def __init__(
@@ -77,11 +80,12 @@ class BundleStore:
         settings: Settings | None = None,
         clock: Callable[[], float] = time.time,
         on_step: Callable[[str], None] = _no_step,
+        storage: Storage | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self.home = Path(home if home is not None else self.settings.home).expanduser().absolute()
         self.clock = clock
-        self.storage = LocalStorage(self.home)
+        self.storage: Storage = LocalStorage(self.home) if storage is None else storage
         self.database = Database(self.home, self.settings.bundle_lock_timeout_seconds, clock)
         self.asset_db = AssetDB(self.database)
         self.leases = LeaseRegistry(self.home / INTERNAL_FOLDER / "leases")
@@ -198,7 +202,7 @@ class BundleStore:
                 head = versions.load_head(connection, parsed.name)
                 if head is None:
                     raise self._bundle_not_found(parsed.name)
-                name, latest, calendar_name = head
+                name, latest, _ = head
                 number = self._resolve(connection, parsed, name, latest)
                 lease = self.leases.acquire(name, number)
             # Looked up after the lease was taken: from here on the version cannot be collected.
@@ -218,11 +222,11 @@ class BundleStore:
                     raise self._version_not_found(parsed, name, collected=True)
                 return versions.load_files(connection, name, number)
 
-        return Bundle(self, info, calendar_name, files, FileReader(self.storage, name), reload, lease)
+        return Bundle(self, info, info.calendar_name, files, FileReader(self.storage, name), reload, lease)
 
     def _resolve(self, connection: Connection, parsed: BundleReference, name: str, latest: int) -> int:
         if parsed.tag:
-            version = versions.tags_of(connection, name).get(parsed.tag)
+            version = versions.tagged_version(connection, name, parsed.tag)
             if version is None:
                 raise self._version_not_found(parsed, name)
             return version
@@ -273,10 +277,18 @@ class BundleStore:
 
         Raises
         ------
+        RequestError
+            It names one version: what removes a bundle must not take it for all of them.
         BundleNotFoundError
             There is no such bundle.
         """
-        with self._reading(BundleReference.parse(name)) as (_, found):
+        reference = BundleReference.parse(name)
+        if "@" in str(name):
+            raise RequestError(
+                f"{name!r} names one version, not a whole bundle",
+                hint=f"say {reference.name} for all of it; rustybt bundle gc --keep-last N removes old versions",
+            )
+        with self._reading(reference) as (_, found):
             return found
 
     def load_description(self, name: str, version: int) -> Description:

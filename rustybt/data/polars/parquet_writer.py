@@ -6,18 +6,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from rustybt.__about__ import __version__
 from rustybt.data.bundles.layout import folder_of
 from rustybt.data.bundles.names import bundle_of_path
 from rustybt.data.bundles.store import BundleStore
+from rustybt.errors import DataQualityError
 from rustybt.market.bars import check_bars, sort_bars
 from rustybt.market.frequency import DAILY, MINUTE, Frequency
 from rustybt.market.provenance import Provenance
+from rustybt.market.quality_rules import key_rules, value_rules
 
 if TYPE_CHECKING:
     import os
-
-    import polars as pl
 
     from rustybt.data.bundles.records import CommitResult
 
@@ -65,10 +67,13 @@ class ParquetWriter:
         Raises
         ------
         DataQualityError
-            The frame is not of the contract; `rb.ingest_frame` converts any other.
+            The frame is not of the contract, high or low contradicts the other prices, a volume is negative, or a daily
+            bar is not labelled at 00:00 UTC. `rb.ingest_frame` converts any frame and sets aside the rows that are no bars.
         """
         self._frequency = Frequency.parse(frequency)
-        sorted_bars = check_bars(sort_bars(bars) if "symbol" in bars.columns and "timestamp" in bars.columns else bars)
+        sortable = isinstance(bars, pl.DataFrame) and {"symbol", "timestamp"} <= set(bars.columns)
+        sorted_bars = check_bars(sort_bars(bars) if sortable else bars)
+        _check_rows(sorted_bars, self._frequency)
         provenance = options.pop("provenance", None) or Provenance(
             "frame",
             fetch_timestamp=int(time.time()),
@@ -78,3 +83,15 @@ class ParquetWriter:
             package_version=__version__,
         )
         return self._store.commit(self.bundle_name, sorted_bars, provenance, frequency=self._frequency, **options)
+
+
+def _check_rows(bars: pl.DataFrame, frequency: Frequency) -> None:
+    """Raise on the first row that contradicts itself; the sign of a price is legal or not by its asset's type."""
+    for reason, mask in [*key_rules(bars, frequency), *value_rules(bars, lambda _: False)]:
+        if mask.any():
+            row = bars.row(int(mask.arg_max() or 0), named=True)
+            raise DataQualityError(
+                f"{row['symbol']} {row['timestamp']}: {reason} ({int(mask.sum())} rows)",
+                hint="rb.ingest_frame(df, bundle=...) sets such rows aside and stores the others",
+                symbol=row["symbol"],
+            )

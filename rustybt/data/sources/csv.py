@@ -18,6 +18,7 @@ from rustybt.data.sources.csv_input import CsvFormat
 from rustybt.data.sources.csv_reading import Limits, check_encoding
 from rustybt.data.sources.csv_table import check_separator
 from rustybt.data.sources.ingest_plan import IngestPlan
+from rustybt.data.sources.printed_numbers import check_decimal_mark
 from rustybt.data.sources.stamps import BarLabel, StampRules
 from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
@@ -56,6 +57,9 @@ class CSVDataSource(DataSource):
         One of , ; tab |; None finds it.
     encoding
         UTF-8 if None.
+    decimal
+        The decimal mark, ``.`` or ``,``; the other one may then stand between thousands. None: a point, and nothing between
+        thousands.
     skip_lines
         Lines before the header to leave out.
     symbol
@@ -94,6 +98,7 @@ class CSVDataSource(DataSource):
         date_format: str | None = None,
         delimiter: str | None = None,
         encoding: str | None = None,
+        decimal: str | None = None,
         skip_lines: int = 0,
         symbol: str | None = None,
         bar_label: BarLabel = "open",
@@ -132,6 +137,7 @@ class CSVDataSource(DataSource):
             AssetAttributes(venue=venue, asset_type=asset_type, currency=currency),
             price_basis,
             events,
+            check_decimal_mark(decimal),
         )
         given = {
             "column_map": dict(column_map) if column_map else None,
@@ -139,6 +145,7 @@ class CSVDataSource(DataSource):
             "date_format": date_format,
             "delimiter": delimiter,
             "encoding": encoding,
+            "decimal": decimal,
             "skip_lines": skip_lines or None,
             "symbol": symbol,
             "bar_label": None if bar_label == self._default_label else bar_label,
@@ -174,6 +181,9 @@ class CSVDataSource(DataSource):
             timezone=self._rules.timezone or "UTC",
             adjustment=self._contents.price_basis,
         )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
     def supports_live(self) -> bool:
         """Return False: a file does not stream."""
@@ -211,6 +221,8 @@ class CSVDataSource(DataSource):
             files=tuple(file.label for file in found.files),
             size_bytes=sum(file.size_bytes for file in found.files),
             failures=failures,
+            columns=reader.columns,
+            notes=reader.notes,
         )
 
     def _files(self, frequency: Frequency) -> FoundFiles:  # noqa: ARG002  csvdir has a folder for each frequency

@@ -15,6 +15,7 @@ from rustybt.data.sources.csv_input import (
     CsvFormat,
     Head,
     TextRows,
+    fields_of,
     read_heads,
     read_long_blocks,
     read_single_files,
@@ -22,7 +23,9 @@ from rustybt.data.sources.csv_input import (
 from rustybt.data.sources.csv_spool import Spool
 from rustybt.data.sources.date_order import DateOrders
 from rustybt.data.sources.delivery import Delivery
+from rustybt.data.sources.printed_numbers import comma_example, number_parser
 from rustybt.errors import BadResponseError, RequestError, SourceError, SymbolNotFoundError
+from rustybt.market.bars import PRICE_COLUMNS
 from rustybt.market.request import BarRequest, check_symbol
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ class ByteProgress:
 
 @dataclass(frozen=True, slots=True)
 class CsvContents:
-    """What the files hold, apart from their format.
+    """What the files hold, apart from their layout.
 
     Parameters
     ----------
@@ -67,12 +70,15 @@ class CsvContents:
         Of every symbol.
     actions
         Corporate actions that the caller gave.
+    decimal
+        The decimal mark of their numbers; None for a point and nothing between thousands.
     """
 
     symbol: str | None
     attributes: AssetAttributes
     price_basis: str
     actions: tuple[CorporateAction, ...] = ()
+    decimal: str | None = None
 
 
 class CsvDelivery:
@@ -95,6 +101,7 @@ class CsvDelivery:
         self._heads, failures = read_heads(found.files, form, contents.symbol)
         self._failures: dict[str, SourceError] = {**found.failures, **failures}
         self._labels = [head.file.label for head in self._heads]
+        self._parse = number_parser(contents.decimal)
 
     def deliveries(self) -> Iterator[Delivery]:
         """Yield the batches, symbols rising; what failed comes with the first.
@@ -277,10 +284,13 @@ class CsvDelivery:
     def _build(self, rows: pl.DataFrame, order: DateOrder | None) -> tuple[pl.DataFrame, BuiltBars]:
         if "time" in rows.columns:
             # A file without this column, among others that have it, prints both in one.
-            stamp = pl.concat_str(pl.col("timestamp"), pl.col("time"), separator=" ")
+            # What the caller gave a pattern for is left as it is printed.
+            plain = self._rules.date_format is None
+            date, time = (_dashed, _coloned) if plain else (pl.col, pl.col)
+            stamp = pl.concat_str(date("timestamp"), time("time"), separator=" ")
             rows = rows.with_columns(timestamp=pl.coalesce(stamp, "timestamp"))
         stamps = self._rules.read(rows["timestamp"], order)
-        return rows, build_bars(rows, stamps, self._request, self._labels)
+        return rows, build_bars(rows, stamps, self._request, self._labels, self._parse)
 
     def _delivery(
         self,
@@ -312,6 +322,7 @@ class CsvDelivery:
             assets=dict.fromkeys(symbols, self._contents.attributes),
             actions=tuple(actions),
             failures={**pending.failures, **failures},
+            notes=(*pending.notes, *self._number_notes(built)),
             files={**pending.files, **{name: digest for part in parts for name, digest in part.hashes.items()}},
         )
 
@@ -348,6 +359,29 @@ class CsvDelivery:
                     orders.note(self._labels[int(code)], rows["timestamp"])
         return orders.agreed()
 
+    def _number_notes(self, built: Sequence[tuple[pl.DataFrame, BuiltBars]]) -> list[str]:
+        """Say how to read numbers with a decimal comma, where some were set aside."""
+        if self._contents.decimal is not None:
+            return []
+        for rows, item in built:
+            for column in PRICE_COLUMNS if item.quarantined.height else ():
+                if (example := comma_example(rows[column])) is not None:
+                    return [f"{column} {example} looks like a number with a decimal comma: --decimal , reads it"]
+        return []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the beginnings of the files give notice of."""
+        return self._notes()
+
+    @property
+    def columns(self) -> str:
+        """Which column of the first file is read as what, as text; empty if no file can be read."""
+        if not self._heads:
+            return ""
+        head = self._heads[0]
+        return ", ".join(f"{name}={head.header.names[at]}" for name, at in fields_of(head, self._form).items())
+
     def _notes(self) -> tuple[str, ...]:
         unused = sorted({name for head in self._heads for name in head.columns.unused})
         notes = []
@@ -357,6 +391,20 @@ class CsvDelivery:
         if silent:
             notes.append(f"no volume column in {', '.join(silent[:5])}: volume is stored as 0 and marked missing")
         return tuple(notes)
+
+
+def _dashed(column: str) -> pl.Expr:
+    """Return a date of eight digits as ISO, any other as it is."""
+    text = pl.col(column).str.strip_chars()
+    return text.str.replace(r"^(\d{4})(\d{2})(\d{2})$", "${1}-${2}-${3}")
+
+
+def _coloned(column: str) -> pl.Expr:
+    """Return a time of day of digits alone, such as 93000 or 0930, with colons; any other as it is."""
+    text = pl.col(column).str.strip_chars()
+    return text.str.replace(r"^(\d{1,2})(\d{2})(\d{2})$", "${1}:${2}:${3}").str.replace(
+        r"^(\d{1,2})(\d{2})$", "${1}:${2}"
+    )
 
 
 def _text_bytes(head: Head) -> int:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 16 * 2**10
 _READERS = 4
+# Files are joined and parsed as one text up to this size each; of a packed file, up to what it should become. Larger ones
+# are parsed block by block.
+_JOINED_BYTES, _JOINED_MINIMUM, _USUAL_RATIO = 32 * 2**20, 2**20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,19 @@ def read_single_files(
     groups: dict[tuple[object, ...], list[tuple[int, _Body]]] = {}
     failures: dict[str, SourceError] = {}
     hashes: dict[str, str] = {}
+    parts: list[TextRows] = []
     with ThreadPoolExecutor(_READERS, thread_name_prefix="rustybt-csv") as pool:
         for at, body in enumerate(pool.map(lambda head: _try_body(head, form), heads)):
             if isinstance(body, SourceError):
                 failures[symbols[at]] = body
+            elif body is None:
+                try:
+                    parts += _parse_large(heads[at], codes[at], symbols[at], form)
+                except SourceError as error:
+                    failures[symbols[at]] = error
             else:
                 groups.setdefault(heads[at].layout, []).append((at, body))
                 hashes[heads[at].file.label] = body.sha256
-    parts = []
     for members in groups.values():
         try:
             parts.append(_parse_group(members, heads, codes, symbols, form))
@@ -157,13 +165,17 @@ class _Body:
     sha256: str
 
 
-def _try_body(head: Head, form: CsvFormat) -> _Body | SourceError:
+def _try_body(head: Head, form: CsvFormat) -> _Body | SourceError | None:
+    """Return the records of a file, None if they are too large to be joined with others."""
     try:
         stream = CsvBytes(head.file, form.limits, form.encoding)
         parts: list[bytes | memoryview] = []
-        lines = 0
+        lines, size = 0, 0
         for block in stream:
             check_text(block, head.file)
+            size += len(block.data)
+            if size > min(_JOINED_BYTES, _JOINED_MINIMUM + _USUAL_RATIO * head.file.size_bytes):
+                return None
             skipped = 0 if parts else head.header.size_bytes
             parts.append(memoryview(block.data)[skipped:])
             lines += block.data.count(b"\n", skipped)
@@ -173,6 +185,16 @@ def _try_body(head: Head, form: CsvFormat) -> _Body | SourceError:
         parts.append(b"\n")
         lines += 1
     return _Body(parts, lines, stream.sha256)
+
+
+def _parse_large(head: Head, code: int, symbol: str, form: CsvFormat) -> list[TextRows]:
+    """Read a file block by block, so that only its rows are held and never its text; all of it, or its error."""
+    parts = list(read_long_blocks([head], form, lambda _: None))
+    rows = [part.rows.with_columns(pl.lit(symbol).alias("symbol"), pl.lit(code, dtype=pl.UInt32).alias(FILE))
+            for part in parts if part.rows.height]  # fmt: skip
+    quarantined = pl.concat([part.quarantined for part in parts]).with_columns(symbol=pl.lit(symbol))
+    hashes = {name: digest for part in parts for name, digest in part.hashes.items()}
+    return [TextRows(pl.concat(rows) if rows else pl.DataFrame(), quarantined, {}, hashes)]
 
 
 def _parse_group(

@@ -16,6 +16,8 @@ from rustybt.errors import BadResponseError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from rustybt.data.sources.csv_reading import Block
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -24,6 +26,10 @@ MAX_TEXT = 200
 
 TOO_FEW = "too few fields"
 TOO_MANY = "too many fields"
+
+# A few blank lines cost nothing; they are looked for in pieces, because numbers of lines take eight bytes each.
+_MANY_BLANKS = 1_000
+_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +136,18 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
     BadResponseError
         A field is longer than the reader takes.
     """
-    table = _parse_fast(data, header)
     lines: pl.Series | None = None
     ragged: tuple[tuple[int, str, str], ...] = ()
     line_count = count_lines(data)
+    if b'"' not in data and data.count(b"\n\n") + data.count(b"\n\r") > _MANY_BLANKS:
+        # As rows of nulls they would take a hundred times their size.
+        data, lines = _without_blanks(data)
+    table = _parse_fast(data, header)
     if table is None and b'"' not in data:
-        data, lines, ragged = _set_aside(data, header)
+        data, kept, ragged = _set_aside(data, header)
+        if lines is not None:
+            ragged = tuple((int(lines[at]), reason, text) for at, reason, text in ragged)
+        lines = kept if lines is None else lines.gather(kept)
         table = _parse_fast(data, header)
     if table is None:
         return _parse_slow(data, header, positions, label, first_line)
@@ -144,6 +156,25 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
     if table["c0"].null_count():
         rows = rows.filter(~table.select(pl.all_horizontal(pl.all().is_null())).to_series())
     return TextTable(rows, ragged, line_count)
+
+
+def _without_blanks(data: bytes) -> tuple[bytes, pl.Series]:
+    """Return the lines of unquoted text that hold something, and their numbers."""
+    parts: list[bytes] = []
+    numbers: list[NDArray[np.int64]] = []
+    start, line = 0, 0
+    while start < len(data):
+        end = data.find(b"\n", min(start + _PIECE_BYTES, len(data))) + 1 or len(data)
+        piece = np.frombuffer(data, dtype=np.uint8, count=end - start, offset=start)
+        ends = np.flatnonzero(piece == ord("\n"))
+        starts = np.concatenate(([0], ends + 1))
+        starts = starts[starts < piece.size]
+        # All of white space and control characters is at most a blank; a UTF-8 letter is above it.
+        holds = np.bitwise_or.reduceat(piece > ord(" "), starts)
+        parts.append(piece[np.repeat(holds, np.diff(starts, append=piece.size))].tobytes())
+        numbers.append(np.flatnonzero(holds) + line)
+        start, line = end, line + len(starts)
+    return b"".join(parts), pl.Series(LINE, np.concatenate(numbers), dtype=pl.UInt32)
 
 
 def _set_aside(data: bytes, header: Header) -> tuple[bytes, pl.Series, tuple[tuple[int, str, str], ...]]:

@@ -18,11 +18,14 @@ class DateOrders:
 
     def __init__(self) -> None:
         self._largest: dict[str, tuple[int, int]] = {}
+        self._examples: dict[str, str] = {}
 
     def note(self, label: str, stamps: pl.Series) -> None:
         """Look at some timestamps of the file `label`."""
         first, second = leading_numbers(stamps)
         known = self._largest.get(label, (0, 0))
+        if label not in self._examples:
+            self._examples.update({label: str(text).strip() for text in stamps.drop_nulls().head(1)})
         self._largest[label] = (max(first, known[0]), max(second, known[1]))
 
     def agreed(self) -> DateOrder | None:
@@ -43,8 +46,9 @@ class DateOrders:
                 hint=_HINT,
             )
         if not day_first and not month_first:
+            label = next(iter(self._largest))
             raise RequestError(
-                f"dates such as 01/02/2020 in {next(iter(self._largest))} can be read day first or month first, "
+                f"dates such as {self._examples.get(label, '01/02/2020')} in {label} can be read day first or month first, "
                 "and no date in the files decides it",
                 hint=_HINT,
             )

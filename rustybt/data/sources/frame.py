@@ -90,9 +90,14 @@ class FrameDataSource(DataSource):
         self._actions = check_actions(actions)[0]
         self._number_rules: dict[str, str] = {}
         fields = check_column_map(column_map)
-        self._parts = [
-            _fields(columns, name if name is not None else symbol, fields) for name, columns in split_frames(frame)
-        ]
+        # Of a frame a symbol, those without a row, as vendors deliver the symbols that they do not know.
+        self._empty: list[str] = []
+        self._parts: list[_Part] = []
+        for name, columns in split_frames(frame):
+            if name is not None and not columns.height:
+                self._empty.append(name)
+            else:
+                self._parts.append(_fields(columns, name if name is not None else symbol, fields, name))
 
     async def fetch(self, symbols: Symbols, start: Any, end: Any, frequency: str | Frequency = "1d") -> pl.DataFrame:
         """Return bars for `symbols`, see `DataSource.fetch`; rows that are no bars are left out with a DataQualityWarning."""
@@ -171,11 +176,16 @@ class FrameDataSource(DataSource):
 
     def _absent(self, request: BarRequest) -> dict[str, SourceError]:
         known = set(self.list_symbols())
+        empty: dict[str, SourceError] = {
+            symbol: SymbolNotFoundError(f"the frame of {symbol!r} has no rows", symbol=symbol)
+            for symbol in self._empty
+            if symbol not in known and (not request.symbols or symbol in request.symbols)
+        }
         return {
             symbol: SymbolNotFoundError(f"the frame has no symbol {symbol!r}", symbol=symbol)
             for symbol in request.symbols
             if symbol not in known
-        }
+        } | empty
 
     def _build(self, part: _Part, rules: StampRules, request: BarRequest, rules_used: dict[str, set[str]]) -> BuiltBars:
         rows = part.rows
@@ -236,9 +246,9 @@ class _Part:
     decimals: frozenset[str]
 
 
-def _fields(columns: pl.DataFrame, symbol: str | None, column_map: Mapping[str, str]) -> _Part:
+def _fields(columns: pl.DataFrame, symbol: str | None, column_map: Mapping[str, str], owner: str | None) -> _Part:
     """Return the columns that bars need, under their names, with the symbol and the row's number."""
-    found = find_columns(columns.columns, column_map, "the frame")
+    found = find_columns(columns.columns, column_map, "the frame" if owner is None else f"the frame of {owner!r}")
     picked = columns.select(
         pl.nth(position).alias(field) for field, position in found.positions.items() if field in _KEPT
     )

@@ -38,7 +38,7 @@ def split_frames(frame: Any) -> Iterator[tuple[str | None, pl.DataFrame]]:
         yield None, frame
     elif type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
         yield from _split_pandas(frame)
-    elif hasattr(frame, "__arrow_c_stream__"):
+    elif hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "to_frame"):
         yield None, pl.DataFrame(frame)
     else:
         raise RequestError(
@@ -71,6 +71,10 @@ def _names_prices(names: pd.Index[Any]) -> bool:
 def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     import pandas as pd
 
+    labels = [str(label) for label in frame.columns]
+    repeated = next((label for label in labels if labels.count(label) > 1), None)
+    if repeated is not None:
+        raise RequestError(f"the frame has the column {repeated!r} twice", hint="rename one of them, or drop it")
     columns: dict[str, pl.Series] = {}
     for level in range(frame.index.nlevels):
         values = frame.index.get_level_values(level)
@@ -79,7 +83,7 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
         name = _index_name(values)
         columns[name] = _series(name, pd.Series(values))
     for position, label in enumerate(frame.columns):
-        if str(label) in columns and frame.index.nlevels:
+        if str(label) in columns:
             raise RequestError(f"the frame has {label!r} both as index and as column", hint="df.reset_index(drop=True)")
         columns[str(label)] = _series(str(label), frame.iloc[:, position])
     return pl.DataFrame(columns)
@@ -100,15 +104,33 @@ def _series(name: str, values: pd.Series[Any]) -> pl.Series:
         values = values.dt.to_timestamp()
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.dtype.categories.dtype)
+    if _is_zone_unknown_to_polars(values):
+        # As text each stamp keeps its own clock, from which a daily bar takes its date.
+        return pl.Series(name, [None if _is_missing(value) else str(value) for value in values], dtype=pl.String)
     if values.dtype != object:
         return pl.from_pandas(values).alias(name)
     plain = [None if _is_missing(value) else value for value in values.tolist()]
     kinds = {type(value) for value in plain if value is not None}
     if kinds and all(issubclass(kind, date) for kind in kinds):
+        if any(getattr(value, "tzinfo", None) is not None for value in plain):
+            # Polars would bring all of them to UTC, and a daily bar of Tokyo's morning to the day before.
+            return pl.Series(name, [None if value is None else str(value) for value in plain], dtype=pl.String)
         return pl.Series(name, plain)
     if Decimal in kinds:
         return pl.Series(name, plain, dtype=pl.Object)
     return pl.Series(name, [None if value is None else str(value) for value in plain], dtype=pl.String)
+
+
+def _is_zone_unknown_to_polars(values: pd.Series[Any]) -> bool:
+    """Return whether the stamps have a zone without a name in the database, such as a fixed offset."""
+    zone = getattr(values.dtype, "tz", None)
+    if zone is None:
+        return False
+    try:
+        pl.Series([0]).cast(pl.Datetime("us", str(zone)))
+    except pl.exceptions.PolarsError:
+        return True
+    return False
 
 
 def _is_missing(value: Any) -> bool:

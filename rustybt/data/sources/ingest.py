@@ -23,6 +23,7 @@ from rustybt.market.calendars import calendar_for, canonical_name
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality import check_quality
 from rustybt.market.quality_report import QualityReport, merge_reports
+from rustybt.market.quality_rules import OFF_SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ class Ingest:
         self._notes: list[str] = []
         self._rows = 0
         self._calendar = "XNYS"
+        self._calendar_was_named = False
         self._report: QualityReport | None = None
 
     def into(
@@ -97,6 +99,7 @@ class Ingest:
         threading.Thread(target=canonical_name, args=("XNYS",), name="rustybt-calendars", daemon=True).start()
         chosen = calendar or self._source.calendar_name()
         chosen = None if chosen is None else canonical_name(chosen)
+        self._calendar_was_named = chosen is not None
         deliveries = bridge.iterate(self._source.deliver(self._request, self._progress))
         first, deliveries = _first_with_bars(deliveries)
         with nullcontext(store) if store is not None else BundleStore() as target:
@@ -240,8 +243,25 @@ class Ingest:
                 f"failed: {symbol}: {error.message}" for symbol, error in list(self._failures.items())[:_MAX_NOTED]
             ]
             merged = merge_reports(self._reports)
-            self._report = merged.with_quarantined(self._quarantined, [*self._notes, *failed, *shown])
+            notes = [*self._calendar_notes(merged), *self._notes, *failed, *shown]
+            self._report = merged.with_quarantined(self._quarantined, notes)
         return self._report
+
+    def _calendar_notes(self, report: QualityReport) -> list[str]:
+        """Say what may be meant where many bars lie outside the hours of the calendar."""
+        closed = sum(count for reason, count in report.quarantined.items() if OFF_SESSION in reason)
+        notes = []
+        if closed and not self._calendar_was_named:
+            notes.append(
+                f"{_counted(closed, 'row')} on days when {report.calendar} is closed: for a market that is open then, "
+                "--asset-type crypto or --calendar 24/7 (or the market's own)"
+            )
+        if report.off_session_count > report.row_count // 2:
+            notes.append(
+                f"{report.off_session_count:,} of {report.row_count:,} bars lie outside the trading hours of {report.calendar}: "
+                "--timezone if the times are local, --calendar (such as 24/7) if the market is another"
+            )
+        return notes
 
     def _actions_of_delivered(self) -> list[CorporateAction]:
         """Return the events of symbols that have bars now; an event of another symbol has nothing to explain."""
@@ -283,7 +303,9 @@ class Ingest:
         report = self._quality()
         if report.quarantined_count:
             reasons = ", ".join(f"{reason} ({count:,})" for reason, count in report.quarantined.items())
-            hint = next((note for note in report.notes if not note.startswith("set aside")), None)
+            hint = next(
+                (note for note in report.notes if "--" in note), "rustybt ingest ... --plan shows how it is read"
+            )
             return DataQualityError(
                 f"every row was set aside, nothing was stored: {reasons}; first: {self._examples[0]}",
                 hint=hint,
@@ -355,6 +377,10 @@ def _default_calendar(delivery: Delivery) -> str:
             hint="ingest them into one bundle each, or choose one with --calendar",
         )
     return names.pop() if names else calendar_for(None, "equity")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _stamp_text(stamp: Any, *, intraday: bool) -> str:

@@ -24,6 +24,10 @@ class IngestPlan(FrozenRecord):
         Local files that would be read.
     failures
         Symbols that are known to fail already, with the reason.
+    columns
+        Which column of the first file is read as what.
+    notes
+        What is worth knowing before.
     """
 
     source: str
@@ -35,6 +39,8 @@ class IngestPlan(FrozenRecord):
     files: tuple[str, ...] = ()
     size_bytes: int = 0
     failures: tuple[tuple[str, str], ...] = ()
+    columns: str = ""
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: DataSource, request: BarRequest, symbols: tuple[str, ...], **more: Any) -> IngestPlan:
@@ -52,4 +58,10 @@ class IngestPlan(FrozenRecord):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**dict(self), "symbols": list(self.symbols), "files": list(self.files), "failures": dict(self.failures)}
+        return {
+            **dict(self),
+            "symbols": list(self.symbols),
+            "files": list(self.files),
+            "failures": dict(self.failures),
+            "notes": list(self.notes),
+        }

@@ -32,7 +32,7 @@ class QuarantinedRow(FrozenRecord):
         return f"{self.symbol or 'unknown symbol'} {self.timestamp}{where}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class IngestReport(FrozenRecord):
     """The outcome of `DataSource.ingest_to_bundle`.
 
@@ -73,6 +73,16 @@ class IngestReport(FrozenRecord):
     failures: Mapping[str, SourceError] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        counts = f"{self.rows_added:,} rows added, {self.rows_changed:,} changed, {self.rows_removed:,} removed"
+        more = [
+            "unchanged" if self.unchanged else counts,
+            f"{len(self.symbols):,} symbols",
+            f"{self.rows_quarantined:,} rows quarantined",
+            *([f"failed: {', '.join(list(self.failures)[:5])}"] if self.failures else []),
+        ]
+        return f"<IngestReport {self.reference}: {', '.join(more)}>"
 
     @property
     def exit_code(self) -> int:

@@ -125,6 +125,8 @@ _BUILT_INS = (
     _Entry("csvdir", "rustybt.data.sources.csvdir", "CSVDirDataSource"),
     _Entry("frame", "rustybt.data.sources.frame", "FrameDataSource"),
 )
+# Asked for by people who read of them: an answer better than "unknown".
+_LATER = frozenset({"yfinance", "ccxt", "polygon", "massive", "alpaca", "alphavantage"})
 
 
 def get_source(name: str, **options: Any) -> DataSource:
@@ -222,6 +224,12 @@ def _find(name: str) -> _Entry:
     for entry in entries:
         if wanted in (entry.name.lower(), *entry.aliases):
             return entry
+    if wanted in _LATER:
+        raise RequestError(
+            f"source {wanted!r} comes with a later release",
+            hint="its bars as files go in now: rustybt ingest csv --path FILE --bundle NAME",
+            source=wanted,
+        )
     names = sorted({entry.name for entry in entries})
     near = get_close_matches(wanted, names, n=3)
     raise RequestError(

@@ -18,6 +18,8 @@ DateOrder = Literal["dmy", "mdy"]
 
 DAY = 86_400_000_000
 _MINUTE = 60_000_000
+# The islands of Kiribati are 14 hours ahead; nowhere is further from UTC, nor ever was by 16.
+_LARGEST_OFFSET_MINUTES = 16 * 60
 _FEW_OFFSETS = 10
 # 2021-07-28: no part of it is another, so that a pattern that forgets one is found out.
 _SAMPLE_DAY = 18_836
@@ -34,13 +36,16 @@ _TIME = (
 _ISO = r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + _TIME
 _SLASHED = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _TIME
 _CALENDAR_12 = r"^(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d$"
-_NAMED_PATTERNS = ("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y", "%d/%b/%Y")
+_NAMED_PATTERNS = (
+    *("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%b/%Y", "%b %d %Y", "%B %d %Y"),
+    *("%d-%b-%y", "%d %b %y", "%d/%b/%y"),
+)
 
 _FAMILIES: tuple[tuple[StampFamily, re.Pattern[str]], ...] = (
     ("iso", re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}")),
     ("slashed", re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")),
     ("digits", re.compile(r"-?\d{8,20}(\.\d*)?$")),
-    ("named", re.compile(r"(\d{1,2}[- /][A-Za-z]{3,9}[- /]\d{2,4})|([A-Za-z]{3,9} \d{1,2}, ?\d{4})")),
+    ("named", re.compile(r"(\d{1,2}[- /][A-Za-z]{3,9}[- /]\d{2,4})|([A-Za-z]{3,9} \d{1,2},? ?\d{4})")),
 )
 
 
@@ -175,6 +180,8 @@ def _offset_micros(tail: str) -> int | None:
     if found is None:
         return None
     minutes = int(found[2]) * 60 + int(found[3])
+    if int(found[3]) > 59 or minutes > _LARGEST_OFFSET_MINUTES:
+        return None
     return (-minutes if found[1] == "-" else minutes) * _MINUTE
 
 
@@ -195,7 +202,10 @@ def _components(text: pl.Series, pattern: str, *, year_first: bool, day_first: b
     in_day = (hour24 * 3_600 + minute * 60 + second) * 1_000_000 + fraction
     sign = pl.when(pl.col("offset").str.starts_with("-")).then(-1).otherwise(1)
     digits = pl.col("offset").str.extract_groups(r"^[+-](\d{2}):?(\d{2})?$")
-    minutes = digits.struct.field("1").cast(pl.Int64) * 60 + digits.struct.field("2").cast(pl.Int64).fill_null(0)
+    odd_minutes = digits.struct.field("2").cast(pl.Int64).fill_null(0)
+    minutes = digits.struct.field("1").cast(pl.Int64) * 60 + odd_minutes
+    # ``Z`` has no digits and is legal; a clock that is a day away from UTC is nowhere.
+    legal &= ((odd_minutes <= 59) & (minutes <= _LARGEST_OFFSET_MINUTES)).fill_null(value=True)
     read = found.select(
         micros=pl.when(legal).then(dates.cast(pl.Datetime("us")).to_physical() + in_day),
         offset=pl.when(pl.col("offset").is_not_null()).then((sign * minutes).fill_null(0) * _MINUTE),
@@ -263,11 +273,16 @@ def _zero_offset(text: pl.Series) -> pl.Series:
 
 
 def _named(text: pl.Series) -> WallClock:
-    """Read dates with the month's name; the spelling that reads most rows wins."""
+    """Read dates with the month's name, each by the first spelling that fits it: with a name, no two can differ."""
     plain = text.str.strip_chars()
-    candidates = (plain.str.to_date(pattern, strict=False) for pattern in _NAMED_PATTERNS)
-    best = min(candidates, key=lambda dates: dates.null_count())
-    return WallClock(best.cast(pl.Datetime("us")).to_physical())
+    read = pl.repeat(None, plain.len(), dtype=pl.Date, eager=True)
+    for pattern in _NAMED_PATTERNS:
+        if read.null_count() == plain.null_count():
+            break
+        dates = plain.str.to_date(pattern, strict=False)
+        # A year of two digits is not one of the first century.
+        read = read.zip_with(read.is_not_null(), dates.set(dates.dt.year() < 100, None))
+    return WallClock(read.cast(pl.Datetime("us")).to_physical())
 
 
 def _pattern(text: pl.Series, pattern: str) -> WallClock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,11 +20,16 @@ from rustybt.data.sources.stamp_formats import (
 )
 from rustybt.errors import RequestError
 from rustybt.market.bars import TIMESTAMP
+from rustybt.market.quality_rules import OUT_OF_RANGE
 
 if TYPE_CHECKING:
     from rustybt.market.frequency import Frequency
 
 BarLabel = Literal["open", "close"]
+
+# Python's calendar has the years 1 to 9999. One day less at each end, so that no zone or offset leads out of it: what lies
+# beyond cannot even be printed in a message.
+_FIRST_MICROS, _LAST_MICROS = -62_135_510_400_000_000, 253_402_214_399_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,17 @@ class StampRules:
 
     def label(self, clock: WallClock, missing: pl.Series) -> Stamps:
         """Return the labels that wall clocks mean under these rules."""
+        given, clock = clock, _within_years(clock)
         micros, reasons = self._sessions(clock) if not self.frequency.is_intraday else self._instants(clock)
         bad = micros.is_null()
         if not bad.any():
             return Stamps(micros.cast(TIMESTAMP), None, clock.has_time)
-        reason = pl.DataFrame({"bad": bad, "missing": missing, "zone": reasons}).select(
+        beyond = clock.micros.is_null() & given.micros.is_not_null()
+        reason = pl.DataFrame({"bad": bad, "missing": missing, "zone": reasons, "beyond": beyond}).select(
             pl.when(pl.col("bad") & pl.col("missing"))
             .then(pl.lit("timestamp is missing"))
+            .when(pl.col("beyond"))
+            .then(pl.lit(OUT_OF_RANGE))
             .when(pl.col("bad"))
             .then(pl.coalesce("zone", pl.lit("timestamp is not a date")))
         )
@@ -139,6 +148,16 @@ def column_family(text: pl.Series) -> StampFamily | None:
     return families.most_common(1)[0][0] if families else None
 
 
+def _within_years(clock: WallClock) -> WallClock:
+    """Return the clock without the stamps that lie outside the years 1 to 9999."""
+    micros = clock.micros
+    first, last = micros.min(), micros.max()
+    if first is None or (first >= _FIRST_MICROS and last <= _LAST_MICROS):  # type: ignore[operator]
+        return clock
+    inside = micros.is_between(_FIRST_MICROS, _LAST_MICROS).fill_null(value=False)
+    return replace(clock, micros=micros.zip_with(inside, _nulls(micros)))
+
+
 def check_timezone(name: str | None) -> str | None:
     """Return `name` if it is an IANA time zone.
 
@@ -151,7 +170,9 @@ def check_timezone(name: str | None) -> str | None:
         return None
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        # Python reads any file of its directory, also `localtime`, which is another zone on each machine; polars does not.
+        pl.Series([0]).cast(pl.Datetime("us", name))
+    except (ZoneInfoNotFoundError, pl.exceptions.PolarsError, ValueError, OSError) as error:
         raise RequestError(f"unknown time zone {name!r}", hint="use a name such as America/New_York or UTC") from error
     return name
 

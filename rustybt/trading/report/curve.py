@@ -40,6 +40,13 @@ class Curve:
     values: Floats
     starting_value: float
 
+    def from_capital(self, capital: float) -> Curve:
+        """Return the curve as if it had begun with `capital`, said in its name: beside another, only then it compares."""
+        if self.starting_value in (capital, 0.0):
+            return self
+        values = self.values * (capital / self.starting_value)
+        return Curve(f"{self.name}, scaled to {capital:,.0f}", self.sessions, values, capital)
+
     @property
     def drawdown(self) -> Floats:
         """Return value / highest value so far - 1, at most 0; the starting capital counts as a high."""

@@ -81,7 +81,7 @@ def render(curves: Sequence[Curve], context: ReportContext) -> str:
         "<h2>Monthly returns</h2>",
         _months(curve),
         _section("Figures", _pairs(context.metrics)),
-        _section("Trades", _trades(context.transactions)),
+        _section("Trades", _trades(context.transactions, context.currency)),
         _section("Data: the pin", _pairs(context.pin)),
         _section("Data: provenance", _pairs(context.provenance)),
         _section("Data: quality", _pairs(context.quality)),
@@ -137,7 +137,7 @@ def _month_cell(value: float | None, kind: str = "") -> str:
     return f'<td class="{kind}" style="background:{colour}">{text}</td>'
 
 
-def _trades(transactions: Sequence[Mapping[str, Any]]) -> str:
+def _trades(transactions: Sequence[Mapping[str, Any]], currency: str) -> str:
     if not transactions:
         return ""
     totals: dict[str, list[float]] = {}
@@ -150,7 +150,8 @@ def _trades(transactions: Sequence[Mapping[str, Any]]) -> str:
         f'<tr><th scope="row">{escape(symbol)}</th><td>{buys}</td><td>{sells}</td><td>{turnover:,.0f}</td></tr>'
         for symbol, (buys, sells, turnover) in sorted(totals.items())
     ]
-    head = "<tr><th>symbol</th><th>buys</th><th>sells</th><th>turnover</th></tr>"
+    heading = f"turnover ({escape(currency)})" if currency else "turnover"
+    head = f"<tr><th>symbol</th><th>buys</th><th>sells</th><th>{heading}</th></tr>"
     return f'<table class="plain"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
 
 

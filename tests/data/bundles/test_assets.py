@@ -22,7 +22,13 @@ def renamed(store):
     """META was FB until 2022-06-08; another company took the ticker FB later."""
     aliases = [Alias("META", "FB", end=date(2022, 6, 8)), Alias("META", "FB US", source="vendor")]
     attributes = {"FB": AssetAttributes(venue="XNAS", listing_epoch=date(2024, 1, 2), asset_type="etf")}
-    store.commit("us", rows("META", "FB", "BTC"), SAID, aliases=aliases, assets={**attributes, "BTC": AssetAttributes(asset_type="crypto")})
+    store.commit(
+        "us",
+        rows("META", "FB", "BTC"),
+        SAID,
+        aliases=aliases,
+        assets={**attributes, "BTC": AssetAttributes(asset_type="crypto")},
+    )
     return store
 
 
@@ -47,7 +53,9 @@ class TestFinder:
 
     def test_a_name_that_nobody_had_names_near_ones(self, renamed):
         with renamed.open("us") as bundle:
-            with pytest.raises(SymbolNotFoundError, match=r"no asset is called 'METAA' on 2020-01-01 in us@1; did you mean META\?"):
+            with pytest.raises(
+                SymbolNotFoundError, match=r"no asset is called 'METAA' on 2020-01-01 in us@1; did you mean META\?"
+            ):
                 bundle.assets.lookup_symbol("METAA", "2020-01-01")
             with pytest.raises(SymbolNotFoundError, match="did you mean"):
                 bundle.read(["META", "FBB"])
@@ -62,7 +70,10 @@ class TestFinder:
             assert finder.sids == [asset.sid for asset in finder.retrieve_all()]
             assert [finder.retrieve_asset(sid).symbol for sid in finder.equities_sids] == ["FB", "META"]
             assert [a.symbol for a in finder.lookup_symbols(["META", "BTC"])] == ["META", "BTC"]
-            assert finder.retrieve_all([finder.sids[2], finder.sids[0]]) == [finder.retrieve_asset(finder.sids[2]), finder.retrieve_asset(finder.sids[0])]
+            assert finder.retrieve_all([finder.sids[2], finder.sids[0]]) == [
+                finder.retrieve_asset(finder.sids[2]),
+                finder.retrieve_asset(finder.sids[0]),
+            ]
             asset = bundle.asset("META")
             assert (asset.first_session, asset.last_session) == (date(2024, 1, 2), date(2024, 1, 5))
             assert asset.start_date == pd.Timestamp("2024-01-02")

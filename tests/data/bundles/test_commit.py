@@ -34,14 +34,24 @@ def rows_of(bundle, **options):
 
 
 def files_of(home):
-    return sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file() and ".rustybt" not in path.parts)
+    return sorted(
+        path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file() and ".rustybt" not in path.parts
+    )
 
 
 class TestUpsert:
     def test_new_rows_replace_old_ones_and_all_else_stays(self, store):
         store.commit("us", frame_of_bars(A + B), SAID)
-        result = store.commit("us", frame_of_bars([("A", "2024-01-02", "2.5"), ("A", "2024-01-04", "4"), ("C", "2024-01-01", "7")]), SAID)
-        assert (result.version, result.rows_added, result.rows_changed, result.rows_removed, result.rows_unchanged) == (2, 2, 1, 0, 0)
+        result = store.commit(
+            "us", frame_of_bars([("A", "2024-01-02", "2.5"), ("A", "2024-01-04", "4"), ("C", "2024-01-01", "7")]), SAID
+        )
+        assert (result.version, result.rows_added, result.rows_changed, result.rows_removed, result.rows_unchanged) == (
+            2,
+            2,
+            1,
+            0,
+            0,
+        )
         assert result.row_count == 7
         with store.open("us") as bundle:
             assert rows_of(bundle) == [
@@ -51,7 +61,9 @@ class TestUpsert:
     def test_equal_content_makes_no_version_and_leaves_no_file(self, store, home):
         first = store.commit("us", frame_of_bars(A), SAID)
         before = files_of(home)
-        again = store.commit("us", frame_of_bars(A[:2]), replace(SAID, source_type="other", fetch_timestamp=1_800_000_000))
+        again = store.commit(
+            "us", frame_of_bars(A[:2]), replace(SAID, source_type="other", fetch_timestamp=1_800_000_000)
+        )
         assert again.unchanged
         assert (again.version, again.content_hash, again.rows_unchanged) == (1, first.content_hash, 2)
         assert (again.files_written, again.bytes_written) == (0, 0)
@@ -99,7 +111,12 @@ class TestUpsert:
         assert store.list_bundles()[0].frequencies == ("1m", "1h", "1d")
 
     def test_a_version_remembers_where_it_came_from_and_how_good_it_is(self, store):
-        report = QualityReport(row_count=3, outlier_count=1, missing_days_count=1, missing_days_list=({"symbol": "A", "date": "2024-01-04"},))
+        report = QualityReport(
+            row_count=3,
+            outlier_count=1,
+            missing_days_count=1,
+            missing_days_list=({"symbol": "A", "date": "2024-01-04"},),
+        )
         store.commit("us", frame_of_bars(A), SAID, quality=lambda: report)
         info = store.versions("us")[0]
         assert info.provenance == SAID
@@ -146,7 +163,9 @@ class TestReplace:
         store.commit("us", frame_of_bars(A), SAID)
         store.commit("us", frame_of_bars([("A", "2024-01-04", "4"), ("A", "2024-01-05", "5")]), SAID)
         store.commit("us", frame_of_bars([]), SAID, symbols=["A"], end=DAY + 2 * US, replace=True)
-        store.commit("us", frame_of_bars([("A", "2024-01-02", "2"), ("A", "2024-01-05", "55"), ("A", "2024-01-08", "8")]), SAID)
+        store.commit(
+            "us", frame_of_bars([("A", "2024-01-02", "2"), ("A", "2024-01-05", "55"), ("A", "2024-01-08", "8")]), SAID
+        )
         with store.open("us") as bundle:
             assert rows_of(bundle) == [("A", 2, "2"), ("A", 4, "4"), ("A", 5, "55"), ("A", 8, "8")]
         store.commit("us", frame_of_bars([]), SAID, symbols=["A"], replace=True)
@@ -171,7 +190,11 @@ class TestPriceBasis:
         store.commit("us", frame_of_bars(B), SAID, price_basis="split_adjusted")
         store.commit("us", frame_of_bars([("A", "2024-01-02T10:00", "1")]), SAID, price_basis="unknown", frequency="1m")
         with store.open("us") as bundle:
-            assert (bundle.price_basis("A"), bundle.price_basis("B"), bundle.price_basis("A", "1m")) == ("raw", "split_adjusted", "unknown")
+            assert (bundle.price_basis("A"), bundle.price_basis("B"), bundle.price_basis("A", "1m")) == (
+                "raw",
+                "split_adjusted",
+                "unknown",
+            )
             assert bundle.price_basis("B", "1m") == "unknown"
 
     def test_a_whole_series_may_be_replaced_by_another_basis(self, store):
@@ -198,7 +221,9 @@ class TestBesideTheBars:
         with BundleStore(home, clock=lambda: 2_000.5) as store:
             again = store.commit("us", frame_of_bars(A), SAID, actions=[replace(split, source="vendor")])
             assert again.unchanged
-            added = store.commit("us", frame_of_bars([]), SAID, actions=[CorporateAction.cash_dividend("A", "2024-01-02", "0.25")])
+            added = store.commit(
+                "us", frame_of_bars([]), SAID, actions=[CorporateAction.cash_dividend("A", "2024-01-02", "0.25")]
+            )
             assert (added.version, store.versions("us")[1].summary) == (2, "1 actions")
             with store.open("us") as bundle, store.open("us@1") as before:
                 assert [(a.kind, a.first_seen, a.source) for a in bundle.corporate_actions()] == [
@@ -217,7 +242,9 @@ class TestBesideTheBars:
             assert bundle.corporate_actions() == []
             assert len(bundle.description.actions) == 2
 
-    @pytest.mark.parametrize("options", [{"actions": [CorporateAction.split("AAP", "2024-01-03", 2, 1)]}, {"aliases": [Alias("AAP", "FB")]}])
+    @pytest.mark.parametrize(
+        "options", [{"actions": [CorporateAction.split("AAP", "2024-01-03", 2, 1)]}, {"aliases": [Alias("AAP", "FB")]}]
+    )
     def test_what_belongs_to_no_symbol_is_refused(self, store, options):
         rows = [("AAPL", "2024-01-02", "1")]
         with pytest.raises(RequestError, match="has no such symbol; did you mean AAPL"):

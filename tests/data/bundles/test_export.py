@@ -12,23 +12,46 @@ from rustybt.data.bundles import layout
 from rustybt.data.bundles.export import export_bundle, import_path
 from rustybt.data.bundles.records import Alias
 from rustybt.data.bundles.store import BundleStore
-from rustybt.errors import BadResponseError, BundleNameError, MissingDependencyError, RequestError, SourceUnavailableError, StorageError
+from rustybt.errors import (
+    BadResponseError,
+    BundleNameError,
+    MissingDependencyError,
+    RequestError,
+    SourceUnavailableError,
+    StorageError,
+)
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
 
 SAID = Provenance("test", source_url="file:x", options={"a": 1})
-DAILY = [("A", "2024-01-02", "0.00000712"), ("A", "2024-02-01", "12345678901234"), ("B/C", "2024-01-02", "123456789.123456789")]
-MINUTES = [("A", "2024-01-02T14:30:00", "1"), ("A", "2024-01-02T14:31:00.000250", "-37.63"), ("B/C", "2024-02-02T14:30:00", "99999999999999999999")]
+DAILY = [
+    ("A", "2024-01-02", "0.00000712"),
+    ("A", "2024-02-01", "12345678901234"),
+    ("B/C", "2024-01-02", "123456789.123456789"),
+]
+MINUTES = [
+    ("A", "2024-01-02T14:30:00", "1"),
+    ("A", "2024-01-02T14:31:00.000250", "-37.63"),
+    ("B/C", "2024-02-02T14:30:00", "99999999999999999999"),
+]
 
 
 @pytest.fixture
 def store(store, monkeypatch):
     monkeypatch.setattr(layout, "MAX_FILE_ROWS", 2)
-    assets = {"A": AssetAttributes(venue="XNYS", tick_size=Decimal("0.01"), listing_epoch=date(1999, 1, 1), name="Größe")}
+    assets = {
+        "A": AssetAttributes(venue="XNYS", tick_size=Decimal("0.01"), listing_epoch=date(1999, 1, 1), name="Größe")
+    }
     store.commit("us", frame_of_bars(DAILY[:2]), SAID, assets=assets, calendar="XTKS")
-    store.commit("us", frame_of_bars(DAILY[2:]), SAID, price_basis="split_adjusted", actions=[CorporateAction.split("B/C", "2024-01-05", 3, 2)])
+    store.commit(
+        "us",
+        frame_of_bars(DAILY[2:]),
+        SAID,
+        price_basis="split_adjusted",
+        actions=[CorporateAction.split("B/C", "2024-01-05", 3, 2)],
+    )
     store.commit("us", frame_of_bars(MINUTES), SAID, frequency="1m", aliases=[Alias("A", "OLD", end=date(2020, 1, 1))])
     return store
 
@@ -62,7 +85,9 @@ def test_other_tools_read_all_digits(store, tmp_path):
     for to in ("csv", "parquet", "arrow"):
         export(store, to, tmp_path / to)
     expected = [Decimal(price) for _, _, price in DAILY]
-    assert sorted(value for path in (tmp_path / "parquet/bars_1d").iterdir() for value in pq.read_table(path)["close"].to_pylist()) == sorted(expected)
+    assert sorted(
+        value for path in (tmp_path / "parquet/bars_1d").iterdir() for value in pq.read_table(path)["close"].to_pylist()
+    ) == sorted(expected)
     found = []
     for path in sorted((tmp_path / "arrow/bars_1d").iterdir()):
         with pa.OSFile(str(path)) as file:
@@ -80,7 +105,11 @@ def test_duckdb_gets_a_table_for_each_frequency(store, tmp_path):
     with duckdb.connect(path, read_only=True) as connection:
         rows = connection.execute("SELECT symbol, close FROM bars_1d ORDER BY symbol, timestamp").fetchall()
         assert rows == [(symbol, Decimal(price)) for symbol, _, price in DAILY]
-        types = dict(connection.execute("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'bars_1m'").fetchall())
+        types = dict(
+            connection.execute(
+                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'bars_1m'"
+            ).fetchall()
+        )
         assert types["close"] == "DECIMAL(38,18)"
         assert types["timestamp"] == "TIMESTAMP WITH TIME ZONE"
         assert connection.execute("SELECT count(*) FROM bars_1m").fetchone() == (3,)
@@ -136,7 +165,9 @@ class TestImportOfWhatWasNotExported:
 
     def test_a_changed_digit(self, store, tmp_path):
         export(store, "csv", tmp_path / "out")
-        part = next(path for path in sorted((tmp_path / "out" / "bars_1d").iterdir()) if "0.00000712" in path.read_text())
+        part = next(
+            path for path in sorted((tmp_path / "out" / "bars_1d").iterdir()) if "0.00000712" in path.read_text()
+        )
         part.write_text(part.read_text().replace("0.00000712", "0.00000713", 1))
         with pytest.raises(BadResponseError, match="does not hold what was exported"):
             self.imported(store, tmp_path / "out")
@@ -147,7 +178,10 @@ class TestImportOfWhatWasNotExported:
         with pytest.raises(BadResponseError, match="does not hold what was exported"):
             self.imported(store, tmp_path / "out")
 
-    @pytest.mark.parametrize(("to", "junk"), [("parquet", b"junk"), ("arrow", b"junk"), ("csv", b"\xff\xfe"), ("csv", b"a,b\n1,2\n"), ("csv", b"")])
+    @pytest.mark.parametrize(
+        ("to", "junk"),
+        [("parquet", b"junk"), ("arrow", b"junk"), ("csv", b"\xff\xfe"), ("csv", b"a,b\n1,2\n"), ("csv", b"")],
+    )
     def test_a_part_that_cannot_be_read(self, store, tmp_path, to, junk):
         export(store, to, tmp_path / "out")
         next((tmp_path / "out" / "bars_1d").iterdir()).write_bytes(junk)

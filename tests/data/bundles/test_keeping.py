@@ -46,7 +46,11 @@ def store(home, clock):
 
 
 def data_files(store, name="us"):
-    return {path for path in (store.home / name).rglob("*") if path.is_file() and path.parent.name not in ("manifests", "tags")}
+    return {
+        path
+        for path in (store.home / name).rglob("*")
+        if path.is_file() and path.parent.name not in ("manifests", "tags")
+    }
 
 
 def close_of(store, reference):
@@ -270,13 +274,34 @@ class TestVerify:
 
 class TestDiff:
     def test_says_what_was_added_removed_and_changed_with_the_values(self, store):
-        before = [("A", "2024-01-02", "1"), ("A", "2024-02-01", "2"), ("B", "2024-01-02", "5"), ("C", "2024-01-02", "6")]
-        after = [("A", "2024-01-02", "1", "1.5", "1", "1", "77"), ("A", "2024-02-02", "3"), ("B", "2024-01-02", "5"), ("D", "2024-01-02", "8")]
+        before = [
+            ("A", "2024-01-02", "1"),
+            ("A", "2024-02-01", "2"),
+            ("B", "2024-01-02", "5"),
+            ("C", "2024-01-02", "6"),
+        ]
+        after = [
+            ("A", "2024-01-02", "1", "1.5", "1", "1", "77"),
+            ("A", "2024-02-02", "3"),
+            ("B", "2024-01-02", "5"),
+            ("D", "2024-01-02", "8"),
+        ]
         split = CorporateAction.split("A", "2024-01-05", 2)
         store.commit("x", frame_of_bars(before), SAID)
-        store.commit("x", frame_of_bars(after), SAID, symbols=["C"], replace=True, actions=[split], assets={"B": AssetAttributes(name="Bee")})
+        store.commit(
+            "x",
+            frame_of_bars(after),
+            SAID,
+            symbols=["C"],
+            replace=True,
+            actions=[split],
+            assets={"B": AssetAttributes(name="Bee")},
+        )
         diff = store.diff("x@1", "x@2")
-        assert diff.added.select("frequency", "symbol", "close").rows() == [("1d", "A", Decimal(3)), ("1d", "D", Decimal(8))]
+        assert diff.added.select("frequency", "symbol", "close").rows() == [
+            ("1d", "A", Decimal(3)),
+            ("1d", "D", Decimal(8)),
+        ]
         assert diff.removed.select("symbol", "close").rows() == [("A", Decimal(2)), ("C", Decimal(6))]
         assert diff.changed.rows() == [
             ("1d", "A", datetime(2024, 1, 2, tzinfo=UTC), "high", Decimal(1), Decimal("1.5")),
@@ -288,7 +313,14 @@ class TestDiff:
         plain = diff.to_json(max_rows=1)
         assert (plain["rows_added"], len(plain["added"]), plain["rows_removed"]) == (2, 1, 2)
         assert plain["changed"] == [
-            {"frequency": "1d", "symbol": "A", "timestamp": "2024-01-02T00:00:00+00:00", "field": "high", "before": "1", "after": "1.5"}
+            {
+                "frequency": "1d",
+                "symbol": "A",
+                "timestamp": "2024-01-02T00:00:00+00:00",
+                "field": "high",
+                "before": "1",
+                "after": "1.5",
+            }
         ]
         back = store.diff("x@2", "x@1")
         assert back.added.drop("frequency").equals(diff.removed.drop("frequency"))
@@ -315,6 +347,8 @@ class TestDiff:
         store.commit("y", frame_of_bars([("A", "2023-07-01", 70)]), SAID)
         asked = []
         real = Bundle.read
-        monkeypatch.setattr(Bundle, "read", lambda self, symbols=None, **kw: asked.append(symbols) or real(self, symbols, **kw))
+        monkeypatch.setattr(
+            Bundle, "read", lambda self, symbols=None, **kw: asked.append(symbols) or real(self, symbols, **kw)
+        )
         assert store.diff("y@1", "y@2").changed.height == 5
         assert asked == [["A"], ["A"]]

@@ -9,7 +9,9 @@ from rustybt.errors import SchemaVersionError
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
 
-SECOND = Migration(2, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT"))
+SECOND = Migration(
+    2, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
+)
 NEXT = (*MIGRATIONS, SECOND)
 
 
@@ -24,7 +26,9 @@ def old_home(store):
 def columns(home):
     connection = sqlite3.connect(home / ".rustybt" / "metadata.sqlite")
     try:
-        return [row[1] for row in connection.execute("PRAGMA table_info(bundle_tags)")], connection.execute("PRAGMA user_version").fetchone()[0]
+        return [row[1] for row in connection.execute("PRAGMA table_info(bundle_tags)")], connection.execute(
+            "PRAGMA user_version"
+        ).fetchone()[0]
     finally:
         connection.close()
 
@@ -35,7 +39,9 @@ def test_an_older_database_is_upgraded_when_it_is_opened(old_home, way):
     with getattr(database, way)() as connection:
         assert schema_version(connection) == 2
         assert connection.exec_driver_sql("SELECT tag, colour FROM bundle_tags").all() == [("golden", None)]
-        assert connection.exec_driver_sql("SELECT version, description, applied_at FROM schema_migrations WHERE version = 2").all() == [(2, "colours", 123)]
+        assert connection.exec_driver_sql(
+            "SELECT version, description, applied_at FROM schema_migrations WHERE version = 2"
+        ).all() == [(2, "colours", 123)]
     database.close()
     assert columns(old_home)[1] == 2
 
@@ -57,7 +63,10 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(old_home):
 def test_a_new_home_walks_all_steps(tmp_path):
     database = Database(tmp_path, migrations=NEXT)
     with database.write() as connection:
-        assert connection.exec_driver_sql("SELECT version FROM schema_migrations ORDER BY version").scalars().all() == [1, 2]
+        assert connection.exec_driver_sql("SELECT version FROM schema_migrations ORDER BY version").scalars().all() == [
+            1,
+            2,
+        ]
         assert migrate(connection, 0, NEXT) == []
 
 

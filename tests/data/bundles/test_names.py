@@ -16,7 +16,21 @@ BAD_NAMES = [
     "us@3", "a#b", "a%2e", "x" * 101, "x" * 200, "\N{GREEK SMALL LETTER IOTA WITH DIALYTIKA AND TONOS}" * 100, "\ud800",
     "a\u202eb", "a\u200bb", "\N{PILE OF POO}", "$HOME", "`id`", "a;b", "a'b\"",
 ]  # fmt: skip
-GOOD_NAMES = ["us", "us-equities", "US_2024.v2", "crypto 1m", "_x", "2024", "größe", "日本株", "x" * 100, "o'neil", "conx", "com10", "café"]
+GOOD_NAMES = [
+    "us",
+    "us-equities",
+    "US_2024.v2",
+    "crypto 1m",
+    "_x",
+    "2024",
+    "größe",
+    "日本株",
+    "x" * 100,
+    "o'neil",
+    "conx",
+    "com10",
+    "café",
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)

@@ -81,11 +81,21 @@ class TestSchema:
 
 class TestBundles:
     def test_columns_that_are_not_named_keep_their_values(self, catalogue, store):
-        catalogue.update(bundle_name="us", source_type="yfinance", source_url="https://x", fetch_timestamp=datetime(2024, 1, 1, tzinfo=UTC))
+        catalogue.update(
+            bundle_name="us",
+            source_type="yfinance",
+            source_url="https://x",
+            fetch_timestamp=datetime(2024, 1, 1, tzinfo=UTC),
+        )
         catalogue.update(bundle_name="us", api_version="2", start_session=date(2024, 1, 2))
         row = catalogue.get("us")
         assert (row["source_type"], row["api_version"], row["fetch_timestamp"]) == ("yfinance", "2", 1_704_067_200)
-        assert (row["calendar_name"], row["start_session"], row["timezone"], row["missing_days_list"]) == ("XNYS", 1_704_153_600, "UTC", "[]")
+        assert (row["calendar_name"], row["start_session"], row["timezone"], row["missing_days_list"]) == (
+            "XNYS",
+            1_704_153_600,
+            "UTC",
+            "[]",
+        )
         assert "folded_name" not in row
         assert query(store, "SELECT source_type, validation_passed FROM bundle_metadata") == [("yfinance", 1)]
 
@@ -107,24 +117,53 @@ class TestBundles:
 
     def test_quality_is_stored_as_the_design_names_it(self, catalogue, store):
         catalogue.update("us")
-        catalogue.update_quality("us", row_count=10, missing_days_count=2, missing_days_list=[date(2024, 1, 3), "2024-01-04"], outlier_count=1, ohlcv_violations=3, validation_passed=False)
+        catalogue.update_quality(
+            "us",
+            row_count=10,
+            missing_days_count=2,
+            missing_days_list=[date(2024, 1, 3), "2024-01-04"],
+            outlier_count=1,
+            ohlcv_violations=3,
+            validation_passed=False,
+        )
         row = catalogue.get("us")
         assert json.loads(row["missing_days_list"]) == ["2024-01-03", "2024-01-04"]
-        assert (row["row_count"], row["missing_days_count"], row["outlier_count"], row["ohlcv_violations"]) == (10, 2, 1, 3)
+        assert (row["row_count"], row["missing_days_count"], row["outlier_count"], row["ohlcv_violations"]) == (
+            10,
+            2,
+            1,
+            3,
+        )
         assert not row["validation_passed"]
         assert row["validation_timestamp"] > 1_700_000_000
         catalogue.update_quality("us", missing_days_list='["x"]', validation_timestamp=5)
-        assert (catalogue.get("us")["row_count"], catalogue.get("us")["missing_days_list"], catalogue.get("us")["validation_timestamp"]) == (10, '["x"]', 5)
+        assert (
+            catalogue.get("us")["row_count"],
+            catalogue.get("us")["missing_days_list"],
+            catalogue.get("us")["validation_timestamp"],
+        ) == (10, '["x"]', 5)
         catalogue.update("us", missing_days_list=["a"])
         assert catalogue.get("us")["missing_days_list"] == '["a"]'
 
     def test_a_commit_keeps_the_catalog_up_to_date(self, catalogue, store):
-        report = QualityReport(row_count=2, missing_days_count=1, missing_days_list=({"symbol": "A", "date": "2024-01-03"},), validation_passed=False)
+        report = QualityReport(
+            row_count=2,
+            missing_days_count=1,
+            missing_days_list=({"symbol": "A", "date": "2024-01-03"},),
+            validation_passed=False,
+        )
         said = Provenance("csv", source_url="file.csv", fetch_timestamp=77, data_version="v", api_version="9")
-        result = store.commit("us", frame_of_bars([("A", "2024-01-02", 1), ("A", "2024-01-04", 1)]), said, quality=report)
+        result = store.commit(
+            "us", frame_of_bars([("A", "2024-01-02", 1), ("A", "2024-01-04", 1)]), said, quality=report
+        )
         row = catalogue.get("us")
         assert (row["start_session"], row["end_session"], row["row_count"]) == (1_704_153_600, 1_704_326_400, 2)
-        assert (row["source_type"], row["source_url"], row["fetch_timestamp"], row["file_checksum"]) == ("csv", "file.csv", 77, result.content_hash)
+        assert (row["source_type"], row["source_url"], row["fetch_timestamp"], row["file_checksum"]) == (
+            "csv",
+            "file.csv",
+            77,
+            result.content_hash,
+        )
         assert json.loads(row["missing_days_list"]) == [{"symbol": "A", "date": "2024-01-03"}]
         assert row["file_size_bytes"] == sum(path.stat().st_size for path in (store.home / "us").glob("*/*.parquet"))
         assert catalogue.get_symbols("us") == [{"symbol": "A", "asset_type": "equity", "exchange": None}]
@@ -139,7 +178,11 @@ class TestBundles:
         assert names(end_date=date(2024, 2, 29)) == ["a"]
         assert names(start_date="2024-01-02", end_date="2024-01-02") == ["a"]
         assert names(start_date="2024-01-03", end_date="2024-02-28") == []
-        for option in ({"start": "2024-01-03"}, {"source_type": "yfinance"}, {"start": "2024-03-01", "end": "2024-03-01"}):
+        for option in (
+            {"start": "2024-01-03"},
+            {"source_type": "yfinance"},
+            {"start": "2024-03-01", "end": "2024-03-01"},
+        ):
             assert [info.name for info in store.list_bundles(**option)] == ["b"]
         assert [info.name for info in store.list_bundles(end="2024-01-05")] == ["a"]
         listed = store.list_bundles()[0].to_json()

@@ -47,7 +47,11 @@ def test_each_write_is_a_version_and_equal_bars_are_none(tmp_path):
 
 def test_what_is_not_of_the_contract_is_refused(tmp_path):
     writer = ParquetWriter(tmp_path / "home" / "us")
-    for frame in (pl.DataFrame({"a": [1]}), DAILY.with_columns(pl.col("open").cast(pl.Float64)), pl.concat([DAILY, DAILY])):
+    for frame in (
+        pl.DataFrame({"a": [1]}),
+        DAILY.with_columns(pl.col("open").cast(pl.Float64)),
+        pl.concat([DAILY, DAILY]),
+    ):
         with pytest.raises(DataQualityError):
             writer.write_daily_bars(frame)
     assert not (tmp_path / "home").exists()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from rustybt.data.bundles.metadata_schema import (
     assets,
@@ -15,6 +15,7 @@ from rustybt.data.bundles.metadata_schema import (
     corporate_actions,
     coverage,
 )
+from rustybt.data.bundles.metadata_store.seals import description_of
 from rustybt.data.bundles.records import Alias, AssetRecord, CoverageRecord, Description
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
@@ -53,41 +54,21 @@ def restore_sid(connection: Connection, key: AssetKey, sid: int) -> int:
     return sid
 
 
-def _live(table: Table, name: str, version: int) -> Any:
-    added: Column[int] = table.c.added_version
-    removed: Column[int] = table.c.removed_version
-    return (table.c.bundle_name == name) & (added <= version) & or_(removed.is_(None), removed > version)
-
-
 def load_description(connection: Connection, name: str, version: int) -> Description:
-    """Return the assets, actions and aliases of one version."""
-    asset_rows = connection.execute(
-        select(bundle_assets.c.symbol, bundle_assets.c.sid, bundle_assets.c.attributes, bundle_assets.c.price_basis)
-        .where(_live(bundle_assets, name, version))
-        .order_by(bundle_assets.c.symbol)
-    )
+    """Return the assets, actions and aliases of one version.
+
+    Raises
+    ------
+    CorruptBundleError
+        They are not the ones that were written.
+    """
+    asset_rows, action_rows, alias_rows = description_of(connection, name, version)
     records = {
         row.symbol: AssetRecord(
             row.symbol, row.sid, AssetAttributes.from_json(json.loads(row.attributes)), json.loads(row.price_basis)
         )
         for row in asset_rows
     }
-    action_rows = connection.execute(
-        select(corporate_actions.c.event)
-        .where(_live(corporate_actions, name, version))
-        .order_by(corporate_actions.c.id)
-    )
-    alias_rows = connection.execute(
-        select(
-            bundle_aliases.c.symbol,
-            bundle_aliases.c.alias,
-            bundle_aliases.c.start,
-            bundle_aliases.c.end,
-            bundle_aliases.c.source,
-        )
-        .where(_live(bundle_aliases, name, version))
-        .order_by(bundle_aliases.c.id)
-    )
     return Description(
         records,
         tuple(CorporateAction.from_json(json.loads(row.event)) for row in action_rows),

@@ -69,6 +69,7 @@ class Database:
         self._writer: Engine | None = None
         self._reader_stamp: tuple[int, ...] = ()
         self._snapshot_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._is_local = False
         self._mutex = threading.RLock()
 
     def exists(self) -> bool:
@@ -147,6 +148,7 @@ class Database:
             return self._reader
 
     def _open_reader(self, *, frozen: bool) -> Engine:
+        self._refuse_network_home()
         path, mode = self.path, "mode=ro"
         if frozen:
             path, mode = self._frozen_copy(), "mode=ro&immutable=1"
@@ -259,6 +261,7 @@ class Database:
         StorageError
             Not permitted, or the home lies on a network file system.
         """
+        self._refuse_network_home()
         if self.folder.exists():
             if not os.access(self.folder, os.W_OK):
                 raise StorageError(
@@ -267,9 +270,14 @@ class Database:
                     path=str(self.home),
                 )
             return
-        refuse_network_home(self.home)
         with translated("create", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _refuse_network_home(self) -> None:
+        """Look once: file locks and the log's shared memory are not safe on a network, for readers neither."""
+        if not self._is_local:
+            refuse_network_home(self.home)
+            self._is_local = True
 
     def _writing_engine(self) -> Engine:
         """Return one engine for all writes, so that statements are compiled once."""
@@ -298,20 +306,20 @@ class Database:
     # -- recovery ----------------------------------------------------------------------------------------------------
 
     def sound_heads(self) -> dict[str, int]:
-        """Return name -> latest version of all bundles after SQLite has checked the whole database.
+        """Return name -> latest version of all bundles after the whole database was checked.
 
         Raises
         ------
         CorruptBundleError
             The database is damaged.
         """
-        from rustybt.data.bundles.metadata_store.versions import load_heads
+        from rustybt.data.bundles.metadata_store.versions import checked_heads
 
         with self.read() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if verdict != "ok":
                 raise self._explain("check", verdict)
-            return load_heads(connection)
+            return checked_heads(connection)
 
     def put_aside(self, now: int) -> Path:
         """Rename a damaged database, with its log, so that a new one can take its place; return where it is now."""
@@ -334,7 +342,7 @@ class Database:
             yield
         except exc.DBAPIError as error:
             raise self._explain(action, error.orig) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._explain(action, error) from error
 
     def _explain(self, action: str, error: Any) -> RustybtError:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from rustybt.data.bundles.metadata_schema import (
     bundle_files,
@@ -15,7 +15,9 @@ from rustybt.data.bundles.metadata_schema import (
     bundle_versions,
     saved_results,
 )
+from rustybt.data.bundles.metadata_store.seals import check_row, description_of, files_of
 from rustybt.data.bundles.records import BundleInfo, FileRecord, VersionInfo
+from rustybt.errors import CorruptBundleError
 from rustybt.market.frequency import Frequency
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality_report import QualityReport
@@ -23,20 +25,25 @@ from rustybt.market.quality_report import QualityReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_HEAD = select(bundle_metadata.c.bundle_name, bundle_metadata.c.head_version, bundle_metadata.c.calendar_name).where(
-    bundle_metadata.c.folded_name == bindparam("folded")
-)
+_HEAD = select(
+    bundle_metadata.c.bundle_name,
+    bundle_metadata.c.head_version,
+    bundle_metadata.c.calendar_name,
+    select(func.coalesce(func.max(bundle_versions.c.version), 0))
+    .where(bundle_versions.c.bundle_name == bundle_metadata.c.bundle_name)
+    .scalar_subquery(),
+).where(bundle_metadata.c.folded_name == bindparam("folded"))
 _VERSION = select(bundle_versions).where(
     bundle_versions.c.bundle_name == bindparam("name"), bundle_versions.c.version == bindparam("version")
 )
-_FILES = (
-    select(bundle_files)
-    .where(
-        bundle_files.c.bundle_name == bindparam("name"),
-        bundle_files.c.added_version <= bindparam("version"),
-        or_(bundle_files.c.removed_version.is_(None), bundle_files.c.removed_version > bindparam("version")),
+_TAGGED = (
+    select(bundle_tags.c.version, bundle_tags.c.content_hash, bundle_versions.c.content_hash)
+    .outerjoin(
+        bundle_versions,
+        (bundle_versions.c.bundle_name == bundle_tags.c.bundle_name)
+        & (bundle_versions.c.version == bundle_tags.c.version),
     )
-    .order_by(bundle_files.c.added_version, bundle_files.c.file_key)
+    .where(bundle_tags.c.bundle_name == bindparam("name"), bundle_tags.c.tag == bindparam("tag"))
 )
 _FILE_FIELDS = (
     "file_key",
@@ -54,19 +61,55 @@ _FILE_FIELDS = (
 
 
 def load_head(connection: Connection, name: str) -> tuple[str, int, str] | None:
-    """Return (name as created, latest version, calendar) of a bundle; names are unique by casefold."""
+    """Return (name as created, latest version, calendar) of a bundle; names are unique by casefold.
+
+    Raises
+    ------
+    CorruptBundleError
+        The bundle's row and those of its versions disagree.
+    """
     row = connection.execute(_HEAD, {"folded": name.casefold()}).one_or_none()
-    return None if row is None else (row[0], row[1], row[2])
+    if row is None:
+        return None
+    if row[1] != row[3]:
+        raise CorruptBundleError(
+            f"the metadata database says that {row[0]} has version {row[1]}, and holds versions up to {row[3]}",
+            hint="rustybt bundle recover rebuilds the database from the manifests",
+            bundle=name,
+            file="metadata.sqlite",
+        )
+    return (row[0], row[1], row[2])
 
 
-def load_heads(connection: Connection) -> dict[str, int]:
-    """Return name -> latest version of every bundle, hidden ones included."""
-    rows = connection.execute(select(bundle_metadata.c.bundle_name, bundle_metadata.c.head_version))
-    return {row[0]: row[1] for row in rows}
+def checked_heads(connection: Connection) -> dict[str, int]:
+    """Return name -> latest version of every bundle, hidden ones included, after all that is sealed was checked.
+
+    Raises
+    ------
+    CorruptBundleError
+        Some rows are not the ones that were written.
+    """
+    found: dict[str, int] = {}
+    for name in connection.execute(select(bundle_metadata.c.bundle_name)).scalars().all():
+        head = load_head(connection, name)
+        found[name] = head[1] if head else 0
+        for info in load_versions(connection, name):
+            if not info.collected:
+                files_of(connection, name, info.version)
+                description_of(connection, name, info.version)
+        for tag in tags_of(connection, name):
+            tagged_version(connection, name, tag)
+    return found
 
 
 def load_version(connection: Connection, name: str, version: int) -> VersionInfo | None:
-    """Return one version, or None."""
+    """Return one version, or None.
+
+    Raises
+    ------
+    CorruptBundleError
+        Its row is not the one that was written.
+    """
     row = connection.execute(_VERSION, {"name": name, "version": version}).one_or_none()
     return None if row is None else _version_info(row, tags_of(connection, name))
 
@@ -91,6 +134,7 @@ def versions_by_hash(connection: Connection, name: str, prefix: str) -> list[tup
 
 
 def _version_info(row: Row[Any], tags: dict[str, int]) -> VersionInfo:
+    check_row(row)
     return VersionInfo(
         bundle_name=row.bundle_name,
         version=row.version,
@@ -104,6 +148,7 @@ def _version_info(row: Row[Any], tags: dict[str, int]) -> VersionInfo:
         summary=row.summary,
         provenance=Provenance.from_json(json.loads(row.provenance)),
         quality=QualityReport.from_json(json.loads(row.quality)) if row.quality else None,
+        calendar_name=row.calendar_name,
         collected=row.collected_at is not None,
         tags=tuple(sorted(tag for tag, version in tags.items() if version == row.version)),
     )
@@ -118,9 +163,14 @@ def has_operation(connection: Connection, name: str, op_id: str) -> int | None:
 
 
 def load_files(connection: Connection, name: str, version: int) -> list[FileRecord]:
-    """Return the files of one version, in the order in which they were added."""
-    rows = connection.execute(_FILES, {"name": name, "version": version})
-    return [FileRecord(*(getattr(row, field) for field in _FILE_FIELDS)) for row in rows]
+    """Return the files of one version, in the order in which they were added.
+
+    Raises
+    ------
+    CorruptBundleError
+        They are not the ones that were written.
+    """
+    return [FileRecord(*(getattr(row, field) for field in _FILE_FIELDS)) for row in files_of(connection, name, version)]
 
 
 def insert_version(connection: Connection, info: VersionInfo, collected_at: int | None = None) -> None:
@@ -139,6 +189,7 @@ def insert_version(connection: Connection, info: VersionInfo, collected_at: int 
             summary=info.summary,
             provenance=json.dumps(info.provenance.to_json()),
             quality=json.dumps(info.quality.to_json()) if info.quality else None,
+            calendar_name=info.calendar_name,
             collected_at=collected_at,
         )
     )
@@ -242,7 +293,35 @@ def tags_of(connection: Connection, name: str) -> dict[str, int]:
 def save_tag(connection: Connection, name: str, tag: str, version: int, now: int) -> None:
     """Let `tag` name `version`, also when it named another before."""
     remove_tag(connection, name, tag)
-    connection.execute(insert(bundle_tags).values(bundle_name=name, tag=tag, version=version, created_at=now))
+    content_hash = select(bundle_versions.c.content_hash).where(
+        bundle_versions.c.bundle_name == name, bundle_versions.c.version == version
+    )
+    connection.execute(
+        insert(bundle_tags).values(
+            bundle_name=name, tag=tag, version=version, content_hash=content_hash.scalar_subquery(), created_at=now
+        )
+    )
+
+
+def tagged_version(connection: Connection, name: str, tag: str) -> int | None:
+    """Return the version that a tag names, or None.
+
+    Raises
+    ------
+    CorruptBundleError
+        The tag was given to a version of another content.
+    """
+    row = connection.execute(_TAGGED, {"name": name, "tag": tag}).one_or_none()
+    if row is None:
+        return None
+    if row[1] != row[2]:
+        raise CorruptBundleError(
+            f"the metadata database no longer holds the tag {tag} of {name} as it was written",
+            hint="rustybt bundle recover rebuilds the database from the manifests",
+            bundle=name,
+            file="metadata.sqlite",
+        )
+    return int(row[0])
 
 
 def remove_tag(connection: Connection, name: str, tag: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import uuid
 from contextlib import contextmanager, suppress
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPORARY_PREFIX = ".tmp-"
-_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"}
+_NETWORK_FILE_SYSTEMS = {
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"),
+    *("fuse.sshfs", "fuse.rclone", "fuse.s3fs"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,10 @@ class LocalFile:
 
 @contextmanager
 def translated(action: str, path: Path) -> Iterator[None]:
-    """Turn the file system's refusals into `StorageError`; a missing file stays `FileNotFoundError`."""
+    """Turn the file system's refusals into `StorageError`; a missing file or a lock's timeout stays what it is."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, TimeoutError):
         raise
     except OSError as error:
         reason, hint = _explain(error)
@@ -86,7 +90,7 @@ def refuse_network_home(home: Path, mounts: Path = Path("/proc/self/mounts")) ->
     kind, depth = "", -1
     for line in lines:
         _, point, file_system, *_ = line.split(" ")
-        where = Path(point.replace("\\040", " "))
+        where = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point))
         if (target == where or where in target.parents) and len(where.parts) > depth:
             kind, depth = file_system, len(where.parts)
     if kind in _NETWORK_FILE_SYSTEMS:
