@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from rustybt.__about__ import __version__
 from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
 from rustybt.data.portal.portal import span
-from rustybt.errors import RequestError, RustybtError
+from rustybt.errors import BundleError, RequestError, RustybtError
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.pin import Pin
 from rustybt.trading.active import activate
@@ -25,7 +25,7 @@ from rustybt.trading.models import describe_model, model_of
 from rustybt.trading.perf import build_perf
 from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
 from rustybt.trading.result import Result
-from rustybt.trading.run_inputs import align_returns, parse_date
+from rustybt.trading.run_inputs import align_returns, parse_capital, parse_date
 from rustybt.trading.simulation import Progress, Simulation
 from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, strategy_error
 
@@ -128,8 +128,7 @@ class TradingAlgorithm:
         frequency = Frequency.parse(data_frequency)
         if frequency != DAILY:
             raise RequestError(f"backtests run on daily bars, not yet on {frequency}", hint="data_frequency='daily'")
-        if not capital_base > 0 or not np.isfinite(capital_base):
-            raise RequestError(f"the capital must be above 0, not {capital_base}", hint="capital_base=1e6")
+        capital = parse_capital(capital_base)
         if (bundle is None) == (data_source is None):
             raise RequestError(
                 "a run needs bars: pass either bundle= or data_source=",
@@ -147,7 +146,7 @@ class TradingAlgorithm:
         self._start, self._end = parse_date(start, "start"), parse_date(end, "end")
         if self._start is not None and self._end is not None and self._end < self._start:
             raise RequestError(f"the end {self._end} comes before the start {self._start}")
-        self._capital_base = float(capital_base)
+        self._capital_base = capital
         self._calendar = getattr(trading_calendar, "name", trading_calendar)
         self._benchmark = benchmark_returns
         self._models = {"commission": commission, "slippage": slippage}
@@ -236,6 +235,11 @@ class TradingAlgorithm:
             name = self._calendar
             return SourceBars(self._source, self._symbols, self._start, self._end, calendar_name=name)
         if not isinstance(self._bundle, str):
+            if not hasattr(self._bundle, "read_arrays"):
+                raise RequestError(
+                    f"bundle= takes a name or an opened bundle, not {type(self._bundle).__name__} {self._bundle!r}",
+                    hint="bundle='us' or bundle=rb.bundle('us@3'); bars in memory go through rb.ingest_frame",
+                )
             opened: BarProvider = self._bundle
             return opened
         store = self._store
@@ -307,9 +311,11 @@ class TradingAlgorithm:
             "initialize": sorted(self._initialize_kwargs),
             **{role: describe_model(model) for role, model in self._models.items()},
         }
+        pin = _pin(bars, desk)
+        home = getattr(bars, "home", None)
         return Result(
             partial(build_perf, log, opens, closes, benchmark),
-            pin=_pin(bars, desk),
+            pin=pin,
             parameters=parameters,
             script=self._strategy.script,
             benchmark=benchmark,
@@ -317,6 +323,7 @@ class TradingAlgorithm:
             recorded_names=names,
             notes=tuple(self._notes),
             error=error,
+            on_save=None if pin is None or home is None else partial(_register, home, pin),
         )
 
     def _benchmark_of(self, desk: Desk) -> Floats:
@@ -416,6 +423,14 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             progress=progress,
         )
     return compare(saved, again)
+
+
+def _register(home: Path, pin: Pin, directory: Path) -> None:
+    """Tell the store which of its versions a saved result depends on; a home that is read-only need not know."""
+    from rustybt.data.bundles.store import BundleStore
+
+    with suppress(BundleError), BundleStore(home) as store:
+        store.record_result(directory, pin)
 
 
 def _pin(bars: BarProvider, desk: Desk) -> Pin | None:

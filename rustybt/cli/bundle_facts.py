@@ -76,7 +76,7 @@ def quality_sentence(quality: Mapping[str, Any] | None, row_count: int | None = 
     ]
     if quality["missing_bars_count"]:
         parts.append(f"{counted(quality['missing_bars_count'], 'bar')} missing within sessions")
-    if quality["off_session_count"]:
+    if quality["off_session_count"] and quality["frequency"].endswith(("m", "h")):  # of days, those are quarantined
         parts.append(f"{counted(quality['off_session_count'], 'bar')} outside trading hours")
     if row_count not in (None, quality["row_count"]):
         parts.append(f"of the {quality['row_count']:,} rows in the last ingest")

@@ -322,6 +322,8 @@ def ingest(
     from rustybt.cli.reports import show_ingest, show_plan
     from rustybt.data.sources import get_source
 
+    if source_name == "frame":
+        raise RequestError("a DataFrame comes in from Python", hint='rb.ingest_frame(df, bundle="NAME")')
     source = get_source(source_name, **{key: value for key, value in options.items() if value is not None})
     bundle = request.pop("bundle")
     if not bundle:
@@ -329,8 +331,9 @@ def ingest(
     if plan:
         show_plan(terminal, source.plan(**request))
         return 0
-    with open_store(terminal) as store, terminal.progress() as progress:
-        report = source.ingest_to_bundle(
-            bundle, **request, store=store, strict=strict, replace=replace, progress=progress
-        )
-    return show_ingest(terminal, report)
+    with open_store(terminal) as store:
+        with terminal.progress() as progress:
+            report = source.ingest_to_bundle(
+                bundle, **request, store=store, strict=strict, replace=replace, progress=progress
+            )
+        return show_ingest(terminal, report, store)

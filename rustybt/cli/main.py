@@ -83,7 +83,16 @@ def load(name: str) -> Any:
     module = importlib.import_module(f"rustybt.cli.{COMMANDS[name].module}")
     loaded: Any = typer.main.get_command(module.app)
     loaded.name = name
+    for shown in (loaded, *getattr(loaded, "commands", {}).values()):
+        _plain_help_option(shown)
     return loaded
+
+
+def _plain_help_option(shown: Any) -> None:
+    """Let the line of ``--help`` on the help page name no type, as no other flag does."""
+    option = shown.get_help_option(typer.Context(shown, help_option_names=["-h", "--help"]))
+    if option is not None:
+        option.metavar = ""
 
 
 def build_app() -> typer.Typer:
@@ -153,6 +162,7 @@ def invoke(args: Sequence[str], terminal: Terminal | None = None) -> int:
     home = os.environ.get("RUSTYBT_HOME")
     try:
         group: Any = typer.main.get_command(build_app())
+        _plain_help_option(group)
         status = int(group.main(words, prog_name="rustybt", standalone_mode=False, obj=terminal) or 0)
         sys.stdout.flush()
     except BrokenPipeError:

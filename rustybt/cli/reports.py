@@ -37,8 +37,8 @@ def show_plan(terminal: Terminal, plan: Any) -> None:
         terminal.line(f"would fail: {symbol}: {reason}")
 
 
-def show_ingest(terminal: Terminal, report: Any) -> int:
-    """Print what an ingest did; return the exit status: 0, or 3 when some symbols failed."""
+def show_ingest(terminal: Terminal, report: Any, store: Any) -> int:
+    """Print what an ingest into `store` did; return the exit status: 0, or 3 when some symbols failed."""
     if terminal.json:
         terminal.data(report)
         return int(report.exit_code)
@@ -49,6 +49,8 @@ def show_ingest(terminal: Terminal, report: Any) -> int:
         added = counted(report.rows_added, "row")
         counts = f"{added} added, {report.rows_changed:,} changed, {report.rows_removed:,} removed"
         terminal.line(f"{report.reference}: {counts}{rate}")
+        if not (report.rows_added or report.rows_changed or report.rows_removed):  # events or attributes made it
+            terminal.line(f"  changed  {_summary(store, report)}")
     terminal.line(f"  content  {short_hash(report.content_hash)}")
     terminal.line(f"  symbols  {len(report.symbols):,}: {_some(report.symbols)}")
     terminal.line(f"  quality  {quality_sentence(report.quality)}")
@@ -63,6 +65,12 @@ def show_ingest(terminal: Terminal, report: Any) -> int:
     return int(report.exit_code)
 
 
+def _summary(store: Any, report: Any) -> str:
+    """Return what made the version, in the store's words."""
+    made = [version for version in store.versions(report.bundle) if version.version == report.version]
+    return str(made[0].summary) if made else "no row"
+
+
 def _show_quarantine(terminal: Terminal, report: Any) -> None:
     for reason, count in report.quarantined.items():
         terminal.line(f"  quarantined {count:,}: {reason}")
@@ -70,8 +78,8 @@ def _show_quarantine(terminal: Terminal, report: Any) -> None:
         terminal.note(f"    {row}")
 
 
-def show_quality(terminal: Terminal, reference: str, report: Any, row_count: int) -> None:
-    """Print the quality report of a version that holds `row_count` rows, those of earlier ingests among them."""
+def show_quality(terminal: Terminal, reference: str, report: Any, row_count: int | None = None) -> None:
+    """Print the quality report of a version, and say so if it holds `row_count` rows, others than the report is about."""
     if terminal.json:
         terminal.data({"reference": reference, "row_count": row_count, "quality": report})
         return
@@ -100,7 +108,7 @@ def show_quality(terminal: Terminal, reference: str, report: Any, row_count: int
     _show_list(terminal, "Outliers (kept)", report.outliers, report.outlier_count, columns)
     for note in report.notes:
         terminal.line(f"note: {note}")
-    if report.row_count != row_count:
+    if row_count not in (None, report.row_count):
         terminal.line(
             f"note: {reference} holds {counted(row_count, 'row')}; this report is of the {report.row_count:,} that its own "
             "ingest delivered, the earlier versions have theirs"
@@ -190,8 +198,9 @@ def show_gc(terminal: Terminal, report: Any) -> None:
     terminal.line(f"{_done(versions, 'version', report)} collected: {_some(report.collected) or 'none'}")
     terminal.line(f"{_done(files, 'file', report)} deleted, {size(report.bytes_freed)} freed")
     if report.files_waiting:
-        waiting = counted(report.files_waiting, "file")
-        terminal.line(f"{waiting} not yet deletable: younger than the setting bundle.gc_grace_seconds")
+        verb = "waits" if report.files_waiting == 1 else "wait"
+        waiting = f"{counted(report.files_waiting, 'file')} {verb}"
+        terminal.line(f"{waiting} for the end of the grace period (setting bundle.gc_grace_seconds)")
     for reference, reason in report.kept.items():
         terminal.line(f"kept {reference}: {reason}")
     tell_orphans(terminal, report.orphaned_results.items())

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 def save_result(result: Any, directory: Path, store: Any, *, title: str) -> list[Path]:
     """Save `result` into `directory` with a report beside it; return the files a person opens."""
     result.save(directory)
-    if result.pin is not None:
-        store.record_result(directory, result.pin)
     return write_report(result, directory, store, title=title, result_dir=directory)
 
 

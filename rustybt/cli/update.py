@@ -35,9 +35,10 @@ def update(terminal: Terminal, *, name: BundleName, strict: Strict = False) -> i
         raise RequestError(
             f"a version never changes, so {name} cannot be updated", hint=f"rustybt update {bare} makes a new version"
         )
-    with open_store(terminal) as store, terminal.progress() as progress:
-        reports = update_bundle(name, store=store, strict=strict, progress=progress)
-    if terminal.json:
-        terminal.data({"updates": reports})
-        return max(report.exit_code for report in reports)
-    return max(show_ingest(terminal, report) for report in reports)
+    with open_store(terminal) as store:
+        with terminal.progress() as progress:
+            reports = update_bundle(name, store=store, strict=strict, progress=progress)
+        if terminal.json:
+            terminal.data({"updates": reports})
+            return max(report.exit_code for report in reports)
+        return max(show_ingest(terminal, report, store) for report in reports)

@@ -17,6 +17,9 @@ ACTION_KINDS: tuple[str, ...] = get_args(ActionKind)
 PriceBasis = Literal["raw", "split_adjusted", "split_dividend_adjusted", "unknown"]
 PRICE_BASES: tuple[str, ...] = get_args(PriceBasis)
 
+# Beyond these, a number is a slip of the keyboard and no announcement; the books would overflow with it.
+_SMALLEST, _LARGEST = Decimal("1e-12"), Decimal("1e12")
+
 
 @dataclass(frozen=True, slots=True)
 class CorporateAction:
@@ -70,11 +73,9 @@ class CorporateAction:
             object.__setattr__(self, name, _to_decimal(getattr(self, name), name))
         where = f"{self.kind} of {self.symbol} on {self.ex_date}"
         if self.kind in ("split", "stock_dividend", "spin_off"):
-            for value in (self.ratio_new, self.ratio_old):
-                if value is None or not value.is_finite() or value <= 0:
-                    raise RequestError(f"{where}: the ratio needs two positive numbers", hint="write it as 2:1")
-        if self.kind == "cash_dividend" and (self.amount is None or not self.amount.is_finite() or self.amount <= 0):
-            raise RequestError(f"{where}: the amount must be positive, not {self.amount}")
+            _check_ratio(self.ratio_new, self.ratio_old, where)
+        if self.kind == "cash_dividend":
+            _check_amount(self.amount, where)
         if self.kind == "cancellation" and not self.supersedes:
             raise RequestError(f"{where}: name the event it ends in `supersedes`")
 
@@ -126,6 +127,21 @@ class CorporateAction:
         """Rebuild from `to_json`; unknown keys of a newer version are ignored."""
         known = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in data.items() if k in known})
+
+
+def _check_ratio(new: Decimal | None, old: Decimal | None, where: str) -> None:
+    for value in (new, old):
+        if value is None or not value.is_finite() or value <= 0:
+            raise RequestError(f"{where}: the ratio needs two positive numbers", hint="write it as 2:1")
+        if not _SMALLEST <= value <= _LARGEST:
+            raise RequestError(f"{where}: the ratio {value} is out of all bounds", hint="write it as 2:1")
+
+
+def _check_amount(amount: Decimal | None, where: str) -> None:
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise RequestError(f"{where}: the amount must be positive, not {amount}")
+    if not _SMALLEST <= amount <= _LARGEST:
+        raise RequestError(f"{where}: the amount {amount} is out of all bounds")
 
 
 def _to_date(value: Any, name: str) -> Any:

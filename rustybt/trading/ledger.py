@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Prices up to this, times 1e9, fit an int64.
 _INT64_PRICES = 9.0e9
+# Larger holdings are summed as integers of Python.
+_INT64_AMOUNT = 2**62
 
 
 class Ledger:
@@ -176,7 +178,8 @@ class Ledger:
         """Note where the holdings' prices are found, and their amounts as one array where all are whole."""
         self._columns = np.array([column_of(asset) for asset in self.positions], dtype=np.int64)
         amounts = [position.amount for position in self.positions.values()]
-        self._amounts = np.array(amounts, dtype=np.int64) if all(type(a) is int for a in amounts) else None
+        fits = all(type(a) is int and -_INT64_AMOUNT < a < _INT64_AMOUNT for a in amounts)
+        self._amounts = np.array(amounts, dtype=np.int64) if fits else None
 
     def _revalue_at(self, marks: np.ndarray[Any, Any], prices: Floats) -> None:
         """Sum the holdings in 64 bits where they are sure to fit, one by one otherwise."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rustybt.errors import RequestError
 from rustybt.trading.order import OrderStatus
 from rustybt.trading.perf import session_dates
 from rustybt.trading.risk import summary as risk_summary
@@ -63,6 +64,8 @@ class Result:
         Sentences on what was done differently from what was asked.
     error
         Why the run stopped early; None when it is complete.
+    on_save
+        Called with the directory that the result was saved in, so that the store knows who depends on its data.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Result:
         recorded_names: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         error: str | None = None,
+        on_save: Callable[[Path], None] | None = None,
     ) -> None:
         self._perf = perf
         self.pin = pin
@@ -87,6 +91,7 @@ class Result:
         self.recorded_names = recorded_names
         self.notes = notes
         self.error = error
+        self._on_save = on_save
 
     @property
     def is_complete(self) -> bool:
@@ -187,10 +192,20 @@ class Result:
 
         Plain files: result.json (pin, parameters, figures), perf.csv, transactions.csv, orders.csv, positions.csv and the
         script, so that `replay` can prove the result again.
+
+        Raises
+        ------
+        StorageError
+            The file system refuses.
         """
+        if not str(directory):
+            raise RequestError("no directory to save the result in", hint='result.save("results/first")')
         from rustybt.trading.result_files import write_result
 
-        return write_result(self, Path(directory))
+        written = write_result(self, Path(directory))
+        if self._on_save is not None:
+            self._on_save(written)
+        return written
 
     @classmethod
     def load(cls, directory: str | Path) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.errors import RequestError
+from rustybt.errors import RequestError, StorageError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.pin import Pin
 from rustybt.trading.books import BOOK_COLUMNS
@@ -27,11 +28,37 @@ FORMAT = 1
 FACTS = "result.json"
 SCRIPT = "script.py"
 _KEYS = {"transactions": TRANSACTION_KEYS, "orders": ORDER_KEYS, "positions": POSITION_KEYS}
+_PARAMETERS = (
+    "start",
+    "end",
+    "capital_base",
+    "data_frequency",
+    "trading_calendar",
+    "benchmark",
+    "initialize",
+    "commission",
+    "slippage",
+)
 _TIMES = ("dt", "created", "period_open", "period_close")
 
 
 def write_result(result: Result, directory: Path) -> Path:
-    """Write all files beside `directory` first and then move them in, so that a torn result is never read."""
+    """Write all files beside `directory` first and then move them in, so that a torn result is never read.
+
+    Raises
+    ------
+    StorageError
+        The file system refuses.
+    """
+    try:
+        return _write(result, directory)
+    except OSError as error:
+        raise StorageError(
+            f"cannot save the result in {directory}: {error.strerror or error}", hint="name a directory to write into"
+        ) from error
+
+
+def _write(result: Result, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".writing-") as scratch:
         made = Path(scratch)
@@ -46,11 +73,16 @@ def write_result(result: Result, directory: Path) -> Path:
         _recorded(result).to_csv(made / "recorded.csv", index=False)
         if result.script is not None:
             (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
-        (made / FACTS).write_text(json.dumps(_facts(result, assets), indent=1) + "\n", encoding="utf-8")
+        facts = {**_facts(result, assets), "files": {path.name: _digest(path) for path in sorted(made.iterdir())}}
+        (made / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         # result.json last: without it there is no result.
         for path in sorted(made.iterdir(), key=lambda p: p.name == FACTS):
             shutil.move(path, directory / path.name)
     return directory
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _facts(result: Result, assets: dict[int, Asset]) -> dict[str, Any]:
@@ -116,46 +148,65 @@ def _asset_json(asset: Asset) -> dict[str, Any]:
 
 def read_result(directory: Path) -> Result:
     """Return the result saved in `directory`; see `Result.load`."""
-    import pandas as pd
+    import polars as pl
 
     try:
-        facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise RequestError(
-                f"the result in {directory} has format {facts['format']}, this rustybt reads {FORMAT}",
-                hint="pip install --upgrade rustybt",
-            )
-        perf = _read_table(directory / "perf.csv")
-        assets = {
-            a["sid"]: Asset(a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"]))
-            for a in facts["assets"]
-        }
-        cells = {name: _read_cells(directory / f"{name}.csv", len(perf), assets) for name in _KEYS}
-        recorded = {name: _read_recorded(directory, name) for name in facts["recorded"]}
-        books = _read_books(directory / "books.csv")
-        text = (directory / SCRIPT).read_text(encoding="utf-8") if facts["script"] else ""
-    except (OSError, ValueError, KeyError, TypeError, InvalidOperation) as error:
-        if isinstance(error, RequestError):
-            raise
+        return _read(directory)
+    except RequestError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        InvalidOperation,
+        pl.exceptions.PolarsError,
+    ) as error:
+        # Whatever a damaged file makes of its reader: the files are plain, and none of it can be more than unreadable.
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise RequestError(
-            f"no readable result in {directory}: {error}", hint="save one with: rustybt run -f SCRIPT -b BUNDLE -o DIR"
+            f"no readable result in {directory}: {why}", hint="save one with: rustybt run -f SCRIPT -b BUNDLE -o DIR"
         ) from error
+
+
+def _read(directory: Path) -> Result:
+    import pandas as pd
+
+    facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+    if facts["format"] != FORMAT:
+        raise RequestError(
+            f"the result in {directory} has format {facts['format']}, this rustybt reads {FORMAT}",
+            hint="pip install --upgrade rustybt",
+        )
+    perf = _read_table(directory / "perf.csv")
+    assets = {
+        a["sid"]: Asset(a["sid"], a["symbol"], a["calendar"], attributes=AssetAttributes.from_json(a["attributes"]))
+        for a in facts["assets"]
+    }
+    cells = {name: _read_cells(directory / f"{name}.csv", keys, len(perf), assets) for name, keys in _KEYS.items()}
+    recorded = {name: _read_recorded(directory, name) for name in facts["recorded"]}
+    books = _read_books(directory / "books.csv")
+    script = facts["script"]
+    text = (directory / SCRIPT).read_text(encoding="utf-8") if script else ""
     for column in ("period_open", "period_close"):
         perf[column] = pd.DatetimeIndex(pd.to_datetime(perf[column], utc=True)).as_unit("ns")
     columns: dict[str, Any] = {**cells, **recorded}
     for name, values in columns.items():
         perf[name] = values
     perf.index = pd.DatetimeIndex(perf["period_close"], name=None)
-    script = facts["script"]
+    # People open these files, and programs save what they opened: read on, but do not pass it for what was run.
+    changed = [name for name, digest in facts.get("files", {}).items() if _digest(directory / name) != digest]
+    notes = [f"{name} is not as it was saved" for name in changed]
     return Result(
         perf,
         pin=None if facts["pin"] is None else Pin.from_json(facts["pin"]),
-        parameters=facts["parameters"],
+        parameters={name: facts["parameters"][name] for name in _PARAMETERS} | facts["parameters"],
         script=None if script is None else Script(script["name"], text, script["parameters"]),
         benchmark=np.array(facts["benchmark"] or [0.0] * len(perf), dtype=np.float64),
         books=books,
         recorded_names=tuple(facts["recorded"]),
-        notes=tuple(facts["notes"]),
+        notes=(*facts["notes"], *(note for note in notes if note not in facts["notes"])),
         error=facts["error"],
     )
 
@@ -173,10 +224,10 @@ def _read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=frame.columns)
 
 
-def _read_cells(path: Path, length: int, assets: dict[int, Asset]) -> list[list[dict[str, Any]]]:
+def _read_cells(path: Path, keys: tuple[str, ...], length: int, assets: dict[int, Asset]) -> list[list[dict[str, Any]]]:
     import pandas as pd
 
-    frame = _read_table(path)
+    frame = _read_table(path)[["row", *keys]]
     cells: list[list[dict[str, Any]]] = [[] for _ in range(length)]
     for name in _TIMES:
         if name in frame:

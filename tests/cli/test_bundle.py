@@ -119,7 +119,7 @@ def test_versions_are_listed_with_their_tags(two, rustybt, ask):
 def test_diff_shows_both_values(two, rustybt, ask):
     status, out, _ = rustybt("bundle", "diff", "us@1", "us@2")
     assert status == 0
-    assert out.splitlines()[0] == "us@1 -> us@2: 1 bars added, 0 removed, 1 changed"
+    assert out.splitlines()[0] == "us@1 -> us@2: 1 bar added, 0 removed, 1 changed"
     assert "AAPL    2024-01-03  close  184.25  184.26" in out
     found = ask("bundle", "diff", "us@1", "us@2")
     assert found["changed"] == [
@@ -298,7 +298,7 @@ def test_gc_names_results_that_lose_their_data(capsys):
     )  # fmt: skip
     show_gc(Terminal(), report)
     captured = capsys.readouterr()
-    assert "1 versions would be collected: us@1" in captured.out
+    assert "1 version would be collected: us@1" in captured.out
     assert "2.0 kB" in captured.out
     assert "2 files wait" in captured.out
     assert captured.err == "result without data: results/ma needs us@1\n"
@@ -311,7 +311,41 @@ def test_a_removed_bundle_is_gone(us, rustybt, ask):
 
 
 def test_rm_answers_in_json(us, ask):
-    assert ask("bundle", "rm", us) == {"removed": "us"}
+    assert ask("bundle", "rm", us) == {"removed": "us", "versions": 1, "orphaned_results": {}}
+
+
+def test_rm_names_the_results_that_lose_their_data(us, place, rustybt, ask):
+    (place / "idle.py").write_text("def handle_data(context, data): pass\n")
+    assert rustybt("run", "-f", "idle.py", "-b", us, "-o", "results/idle")[0] == 0
+    status, _, err = rustybt("bundle", "rm", us)
+    assert status == 0
+    assert "removed us with 1 version;" in err
+    assert f"result without data: {place / 'results' / 'idle'} needs us@1" in err
+
+
+def test_a_tag_that_moves_says_from_where(two, rustybt):
+    assert rustybt("bundle", "tag", "us@1", "golden")[2] == "golden -> version 1\n"
+    assert "golden was version 1" in rustybt("bundle", "tag", "us@2", "golden")[2]
+    assert rustybt("bundle", "tag", "us@2", "golden")[2] == "golden -> version 2\n"
+    assert rustybt("bundle", "untag", "us", "golden")[2] == "golden no longer names version 2\n"
+
+
+def test_a_filter_that_matches_nothing_does_not_say_that_there_is_nothing(us, rustybt, ask):
+    status, out, err = rustybt("bundle", "list", "--source-type", "cvs")
+    assert (status, out) == (0, "")
+    assert "no bundle" in err
+    assert "matches; there are 1, from csv" in err
+    assert ask("bundle", "list", "--source-type", "cvs")["bundles"] == []
+
+
+def test_a_report_says_which_part_of_the_version_it_covers(us, place, rustybt, ask):
+    (place / "more.csv").write_text("symbol,date,open,high,low,close,volume\nIBM,2024-01-02,1,2,0.5,1,1\n")
+    assert rustybt("ingest", "csv", "--path", "more.csv", "--bundle", "us")[0] == 0
+    out = rustybt("bundle", "validate", "us")[1]
+    assert "note: us@2 holds 9 rows; this report is of the 1 that its own ingest delivered" in out
+    assert "of the 1 rows in the last ingest" in rustybt("bundle", "info", "us")[1]
+    assert ask("bundle", "validate", "us")["row_count"] == 9
+    assert "note:" not in rustybt("bundle", "validate", "us@1")[1]
 
 
 def test_recover_brings_every_version_back(two, place, rustybt, ask):

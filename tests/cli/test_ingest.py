@@ -98,7 +98,7 @@ def test_bad_rows_are_listed_with_their_reason(place, rustybt, ask):
     )
     status, out, err = rustybt("ingest", "csv", "--path", "bad.csv", "--bundle", "bad")
     assert status == 0
-    assert "1 rows quarantined" in out
+    assert "1 row quarantined" in out
     assert "quarantined 1: " in out
     assert "A 2024-01-03" in err
     error = ask("ingest", "csv", "--path", "bad.csv", "--bundle", "never", "--strict", status=4)["error"]
@@ -188,7 +188,7 @@ def test_update_reads_the_recorded_files_again(us, prices, rustybt, ask):
         stream.write("2024-01-08,182.085,185.6,181.5,185.56,59144500\n")
     status, out, _ = rustybt("update", us)
     assert status == 0
-    assert out.startswith("us@2: 1 rows added, 0 changed, 0 removed")
+    assert out.startswith("us@2: 1 row added, 0 changed, 0 removed")
     (report,) = ask("update", us)["updates"]
     assert report["unchanged"]
 
@@ -216,7 +216,91 @@ def test_one_source_shows_its_options(rustybt, ask):
     found = ask("sources", "info", "csv")
     assert found["available"] is True
     assert "column_map" in found["options"]
-    assert "--column-map" in rustybt("sources", "info", "csv")[1]
+    _, out, err = rustybt("sources", "info", "csv")
+    assert "column_map" in out
+    assert "rustybt ingest csv --help" in err
+
+
+def test_a_source_of_a_later_release_is_not_called_unknown(rustybt):
+    status, _, err = rustybt("ingest", "yfinance", "--bundle", "us", "--symbols", "AAPL")
+    assert status == 2
+    assert "comes with a later release" in err
+    assert "rustybt ingest csv" in err
+
+
+def test_a_frame_comes_in_from_python(rustybt):
+    status, _, err = rustybt("ingest", "frame", "--bundle", "us")
+    assert status == 2
+    assert "rb.ingest_frame" in err
+
+
+def test_decimal_commas_are_read_when_named_and_recognised_when_not(place, rustybt, ask):
+    (place / "SAP.csv").write_text(
+        "Date;Open;High;Low;Close;Volume\n31.01.2024;1.168,70;1.169,11;1.166,37;1.167,36;58.220\n"
+    )
+    asked = ("ingest", "csv", "--path", "SAP.csv", "--bundle", "de", "--calendar", "XETR")
+    error = ask(*asked, status=4)["error"]
+    assert "1.168,70" in error["hint"]
+    assert "--decimal ," in error["hint"]
+    assert ask(*asked, "--decimal", ",")["rows_added"] == 1
+    assert "unknown decimal mark" in ask(*asked, "--decimal", ";", status=2)["error"]["message"]
+
+
+def test_csvdir_takes_what_the_assets_are(place, rustybt, ask):
+    (place / "dir" / "daily").mkdir(parents=True)
+    row = "date,open,high,low,close,volume,dividend,split\n2024-01-06,1,2,0.5,1,1,0,1\n"
+    (place / "dir" / "daily" / "BTC.csv").write_text(row)
+    asked = ("ingest", "csvdir", "--csvdir", "dir", "--asset-type", "crypto", "--currency", "EUR", "--venue", "KRAKEN")
+    assert rustybt(*asked)[0] == 0
+    (asset,) = ask("bundle", "info", "csvdir")["assets"]
+    assert (asset["asset_type"], asset["currency"], asset["venue"]) == ("crypto", "EUR", "KRAKEN")
+
+
+def test_a_weekend_bar_asks_whether_another_calendar_is_meant(place, rustybt):
+    (place / "BTC.csv").write_text(
+        "date,open,high,low,close,volume\n2024-01-05,1,2,0.5,1,1\n2024-01-06,1,2,0.5,1,1\n2024-01-08,1,2,0.5,1,1\n"
+    )
+    err = rustybt("ingest", "csv", "--path", "BTC.csv", "--bundle", "a")[2]
+    assert "1 row on days when XNYS is closed" in err
+    assert "--asset-type crypto" in err
+    assert "closed" not in rustybt("ingest", "csv", "--path", "BTC.csv", "--bundle", "b", "--calendar", "XNYS")[2]
+    assert "closed" not in rustybt("ingest", "csv", "--path", "BTC.csv", "--bundle", "c", "--asset-type", "crypto")[2]
+
+
+def test_bars_mostly_outside_trading_hours_ask_for_the_zone(place, rustybt):
+    rows = [f"2024-01-05 0{hour}:30,1,2,0.5,1,1\n" for hour in range(8)] + ["2024-01-05 15:30,1,2,0.5,1,1\n"]
+    (place / "AAPL.csv").write_text("date,open,high,low,close,volume\n" + "".join(rows))
+    _, out, err = rustybt("ingest", "csv", "--path", "AAPL.csv", "--bundle", "a", "--frequency", "1h")
+    assert "8 bars outside trading hours" in out
+    assert "8 of 9 bars lie outside the trading hours of XNYS: --timezone" in err
+
+
+def test_a_version_without_a_new_row_says_what_made_it(us, prices, place, rustybt):
+    (place / "events.csv").write_text("symbol,kind,ex_date,ratio\nAAPL,split,2024-01-04,2:1\n")
+    status, out, _ = rustybt("ingest", "csv", "--path", prices, "--bundle", us, "--actions", "events.csv")
+    assert status == 0
+    assert out.startswith("us@2: 0 rows added")
+    assert "  changed  1 action" in out
+
+
+def test_a_failure_is_told_once(prices, rustybt):
+    status, _, err = rustybt("ingest", "csv", "--path", prices, "--bundle", "us", "--symbols", "AAPL,MFST")
+    assert status == 3
+    assert err.count("MFST") == 2  # the name, and why
+
+
+def test_a_plan_says_how_the_columns_are_read(place, rustybt):
+    (place / "A.csv").write_text("Date,Open,High,Low,Last,Extra\n2024-01-02,1,2,0.5,1,1\n")
+    _, out, err = rustybt("ingest", "csv", "--path", "A.csv", "--bundle", "us", "--plan")
+    assert "timestamp=Date, open=Open, high=High, low=Low, close=Last" in out
+    assert "columns not used: Extra" in err
+    assert "no volume column" in err
+
+
+def test_a_version_cannot_be_updated(us, rustybt):
+    status, _, err = rustybt("update", "us@1")
+    assert status == 2
+    assert "rustybt update us makes" in err
 
 
 def test_an_unavailable_source_shows_the_pip_command(rustybt, monkeypatch):
@@ -243,7 +327,7 @@ def test_skipped_symbols_and_notes_are_told_on_stderr(capsys):
         content_hash="3f9c" * 16, symbols=tuple(f"S{n}" for n in range(12)), quality=QualityReport(), quarantined={},
         examples=(), notes=("a column was not used",), skipped={"XYZ": "no bar in the range"}, failures={}, exit_code=0,
     )  # fmt: skip
-    assert show_ingest(Terminal(), report) == 0
+    assert show_ingest(Terminal(), report, None) == 0
     captured = capsys.readouterr()
     assert "S9 and 2 more" in captured.out
     assert "note: a column was not used" in captured.err

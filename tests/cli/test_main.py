@@ -246,3 +246,22 @@ def test_ctrl_c_is_a_clean_message_and_keeps_what_is_done(tmp_path):
     assert process.returncode == errors.EXIT_INTERRUPTED
     assert err == "error: interrupted; what was finished is kept\n"
     assert json.loads(run("bundle", "list", "--json", env=environment).stdout)["bundles"][0]["name"] == "a"
+
+
+def test_a_bundle_command_without_its_group_is_understood(rustybt):
+    status, _, err = rustybt("list")
+    assert status == 2
+    assert "did you mean: rustybt bundle list" in err
+
+
+def test_every_bundle_command_is_known_without_its_group():
+    from rustybt.cli.main import BUNDLE_COMMANDS, load
+
+    assert set(load("bundle").commands) == BUNDLE_COMMANDS
+
+
+@pytest.mark.parametrize("words", [("-h",), ("bundle", "-h"), ("bundle", "list", "--help"), ("run", "--help")])
+def test_the_help_option_shows_no_type(rustybt, words):
+    out = rustybt(*words)[1]
+    assert "--help" in out
+    assert not [line for line in out.splitlines() if "--help" in line and "bool" in line]

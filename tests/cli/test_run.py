@@ -41,6 +41,40 @@ def test_a_run_prints_its_performance_and_the_version_it_read(us, hold, rustybt)
     assert "transactions" in out
 
 
+def test_money_names_its_currency(us, hold, rustybt):
+    out = rustybt("run", "-f", hold, "-b", us, "--capital-base", "10000")[1]
+    assert "starting cash      10,000.00 USD" in out
+
+
+def test_what_a_script_prints_does_not_spoil_json(us, hold, rustybt, place):
+    (place / "chatty.py").write_text(
+        "print('loaded')\n" + HOLD + "\ndef analyze(context, perf):\n    print('analyzed')\n"
+    )
+    status, out, err = rustybt("run", "-f", "chatty.py", "-b", us, "-o", "results/chatty", "--json")
+    assert status == 0
+    assert json.loads(out)["currency"] == "USD"
+    assert "loaded" in err
+    assert "analyzed" in err
+    status, out, _ = rustybt("replay", "results/chatty", "--json")
+    assert status == 0
+    assert json.loads(out)["is_same"] is True
+
+
+def test_an_output_that_cannot_be_one_is_refused_before_the_run(us, hold, rustybt, place):
+    status, out, err = rustybt("run", "-f", hold, "-b", us, "-o", hold)
+    assert (status, out) == (2, "")
+    assert "is no directory" in err
+
+
+def test_a_result_of_other_data_that_is_replaced_is_named(saved, hold, rustybt, prices):
+    again = ("run", "-f", hold, "-b", "us", "-o", saved, "--capital-base", "10000")
+    assert "replaced" not in rustybt(*again)[2]
+    with (prices / "MSFT.csv").open("a") as stream:
+        stream.write("2024-01-08,369.3,375.2,369.01,374.69,23134000\n")
+    assert rustybt("update", "us")[0] == 0
+    assert "held a result of us@1, which is replaced" in rustybt(*again)[2]
+
+
 def test_a_run_in_json_has_figures_and_the_pin(us, hold, ask):
     found = ask("run", "-f", hold, "-b", us, "-s", "2024-01-03", "-e", "2024-01-05", "--capital-base", "10000")
     assert found["pin"]["bundle"] == "us"

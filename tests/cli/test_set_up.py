@@ -38,6 +38,22 @@ def test_a_setting_that_is_none_is_refused(ask, key, value):
     assert ask("config", "set", key, value, status=2)["error"]["hint"]
 
 
+def test_a_value_that_is_refused_names_its_setting(ask):
+    assert "log_level: 'LOUD'" in ask("config", "set", "log_level", "LOUD", status=2)["error"]["message"]
+
+
+def test_a_setting_that_another_origin_overrides_says_so(rustybt, monkeypatch):
+    monkeypatch.setenv("RUSTYBT_LOG_LEVEL", "INFO")
+    assert "another value is in force, from environment" in rustybt("config", "set", "log_level", "ERROR")[2]
+
+
+def test_a_home_that_is_a_file_is_refused(place, rustybt):
+    (place / "file").write_text("x")
+    status, _, err = rustybt("--home", place / "file", "bundle", "list")
+    assert status == 2
+    assert "is no directory" in err
+
+
 def test_verbose_logs_go_to_stderr_in_the_configured_form(place, rustybt, monkeypatch):
     import json
     import logging
@@ -62,7 +78,7 @@ def test_a_healthy_installation_has_no_problem(us, rustybt, ask):
     found = ask("doctor")
     assert found["healthy"] is True
     assert "problem" not in states(found).values()
-    assert {"python", "sqlite", "home", "packages", "source csv"} <= set(states(found))
+    assert {"python", "sqlite", "home", "polars", "source csv"} <= set(states(found))
     status, out, _ = rustybt("doctor")
     assert status == 0
     assert "1: us" in out

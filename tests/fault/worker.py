@@ -75,7 +75,7 @@ def hold(home, reference):
 def fill_up(home, limit):
     """Commit ever more bars until it fails; `limit` bounds the size of each file, 0 leaves it to the disk."""
     if int(limit):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
     done = 0
     with BundleStore(home) as store:
         try:
@@ -83,6 +83,7 @@ def fill_up(home, limit):
                 store.commit("us", bars_of_version(number, rows=200 * number), Provenance("worker"))
                 done = number
         except RustybtError as error:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             say(json.dumps({"done": done, "error": type(error).__name__, "message": str(error)}))
 
 

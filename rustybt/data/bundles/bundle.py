@@ -26,6 +26,7 @@ from rustybt.market.request import parse_range, to_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -88,6 +89,11 @@ class Bundle:
         self._lease = lease
 
     # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds the bundle."""
+        return self._store.home
 
     @property
     def name(self) -> str:

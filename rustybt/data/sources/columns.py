@@ -117,8 +117,8 @@ def find_columns(header: Sequence[str], column_map: Mapping[str, str], where: st
     missing = [field for field in ("timestamp", *PRICE_COLUMNS) if field not in positions]
     if missing:
         raise BadResponseError(
-            f"{where} has no column for {', '.join(missing)}; its columns are {', '.join(map(repr, header[:20]))}",
-            hint=f"name it: --column-map {missing[0]}=COLUMN",
+            f"{where} has no column for {', '.join(missing)}; its columns are {', '.join(map(repr, header[:20])) or 'none'}",
+            hint=f"name it: --column-map {missing[0]}=COLUMN, in Python column_map={{{missing[0]!r}: 'COLUMN'}}",
             missing=missing,
         )
     used = set(positions.values())

@@ -25,7 +25,7 @@ class DateOrders:
         first, second = leading_numbers(stamps)
         known = self._largest.get(label, (0, 0))
         if label not in self._examples:
-            self._examples.update({label: str(text).strip() for text in stamps.drop_nulls().head(1)})
+            self._examples.update((label, str(text).strip()) for text in stamps.drop_nulls().head(1))
         self._largest[label] = (max(first, known[0]), max(second, known[1]))
 
     def agreed(self) -> DateOrder | None:

@@ -78,7 +78,8 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     columns: dict[str, pl.Series] = {}
     for level in range(frame.index.nlevels):
         values = frame.index.get_level_values(level)
-        if frame.index.nlevels == 1 and isinstance(values, pd.RangeIndex) and values.name is None:
+        if frame.index.nlevels == 1 and values.name is None and pd.api.types.is_integer_dtype(values.dtype):
+            # Numbers of rows; after a filter or a concat they are no RangeIndex any more.
             continue
         name = _index_name(values)
         columns[name] = _series(name, pd.Series(values))

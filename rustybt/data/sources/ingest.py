@@ -256,7 +256,7 @@ class Ingest:
                 f"{_counted(closed, 'row')} on days when {report.calendar} is closed: for a market that is open then, "
                 "--asset-type crypto or --calendar 24/7 (or the market's own)"
             )
-        if report.off_session_count > report.row_count // 2:
+        if self._request.frequency.is_intraday and report.off_session_count > report.row_count // 2:
             notes.append(
                 f"{report.off_session_count:,} of {report.row_count:,} bars lie outside the trading hours of {report.calendar}: "
                 "--timezone if the times are local, --calendar (such as 24/7) if the market is another"
@@ -303,9 +303,7 @@ class Ingest:
         report = self._quality()
         if report.quarantined_count:
             reasons = ", ".join(f"{reason} ({count:,})" for reason, count in report.quarantined.items())
-            hint = next(
-                (note for note in report.notes if "--" in note), "rustybt ingest ... --plan shows how it is read"
-            )
+            hint = next((note for note in report.notes if "--" in note), None)
             return DataQualityError(
                 f"every row was set aside, nothing was stored: {reasons}; first: {self._examples[0]}",
                 hint=hint,

@@ -295,6 +295,43 @@ def test_one_date_anywhere_decides_for_the_whole_column_and_the_other_files(writ
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "printed", ["2-Jan-20", "Jan 2 2020", "Jan 2, 2020", "2 Jan 20", "02-Jan-2020", "January 2 2020"]
+)
+def test_months_by_name_leave_nothing_to_guess(write, printed):
+    path = write("A.csv", HEADER + f'"{printed}",10,11,9,10.5,100\n3-Jan-2020,10,11,9,10.6,100\n')
+    assert [day for _, day, _ in closes(fetched(path, ["A"]))] == ["2020-01-02", "2020-01-03"]
+
+
+def test_dates_that_are_not_guessed_are_shown_as_printed(write):
+    path = write("A.csv", HEADER + "03.02.2020,10,11,9,10.5,100\n")
+    with pytest.raises(RequestError, match=r"such as 03\.02\.2020 in A\.csv"):
+        fetched(path, ["A"])
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "utc"),
+    [
+        ("20200102", "143000", "2020-01-02T14:30:00Z"),
+        ("20200102", "93000", "2020-01-02T09:30:00Z"),
+        ("2020-01-02", "1430", "2020-01-02T14:30:00Z"),
+        ("20200102", "14:30", "2020-01-02T14:30:00Z"),
+    ],
+)
+def test_a_date_and_a_time_of_digits_alone_are_read_together(write, date, time, utc):
+    path = write("A.csv", f"<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n{date},{time},10,11,9,10.5,100\n")
+    assert stamps(fetched(path, ["A"], "1m")) == [utc]
+
+
+def test_the_midnight_beside_a_daily_date_is_no_time(write):
+    path = write("A.csv", "<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>\n20200102,000000,10,11,9,10.5\n")
+    assert stamps(fetched(path, ["A"])) == ["2020-01-02T00:00:00Z"]
+
+
+def test_a_source_shows_its_options():
+    assert repr(CSVDataSource("/prices", currency="EUR")).endswith("currency='EUR')")
+
+
 def test_the_order_is_found_in_long_files_as_well(write):
     row = ",10,11,9,10.5,1\n"
     found = fetched(write("all.csv", f"symbol,{HEADER}A,01/02/2020{row}B,01/13/2020{row}"), None)

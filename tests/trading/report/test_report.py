@@ -37,6 +37,16 @@ def test_the_worst_drawdown_names_the_high_and_the_low():
     assert (depth, high, low) == (pytest.approx(-0.25), date(2020, 1, 31), date(2020, 2, 1))
 
 
+def test_a_curve_of_other_capital_is_scaled_and_says_so():
+    other = curve([1_100.0, 900.0], capital=1_000.0, name="other").from_capital(100.0)
+    assert other.starting_value == 100.0
+    assert other.drawdown.tolist() == pytest.approx([0.0, 90 / 110 - 1])
+    assert other.total_return == pytest.approx(-0.1)
+    assert other.name == "other, scaled to 100"
+    same = curve([110.0], capital=100.0)
+    assert same.from_capital(100.0) is same
+
+
 def test_monthly_returns_chain_to_the_total_return():
     # 30 and 31 January 102, 104; 1 and 2 February 78, 130.
     table = curve([102.0, 104.0, 78.0, 130.0]).monthly_returns()
