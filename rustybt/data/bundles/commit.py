@@ -34,7 +34,7 @@ from rustybt.errors import BundleNameError, ConflictError, CorruptBundleError, R
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import check_bars, empty_bars, spans_of
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
-from rustybt.market.request import check_symbol
+from rustybt.market.request import DAY_MICROSECONDS, check_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -330,10 +330,12 @@ class Commit:
     def _coverage(self, delivered: _Delivered) -> list[CoverageRecord]:
         request = self._request
         records = []
+        # A bar covers its whole time, so that the next one joins it; a week or month counts as its first day.
+        bar = min(request.frequency.microseconds, DAY_MICROSECONDS)
         for symbol in sorted(delivered.spans):
             first, last = delivered.spans[symbol]
             start = first if request.start is None else min(request.start, first)
-            end = last if request.end is None else max(request.end, last)
+            end = max(last + bar - 1, last if request.end is None else request.end)
             fetched_at = request.provenance.fetch_timestamp or self._now
             records.append(CoverageRecord(request.frequency.name, symbol, start, end, PRESENT, fetched_at))
         return records

@@ -14,7 +14,7 @@ from rustybt.data.sources.stamp_formats import family_of
 from rustybt.errors import BadResponseError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,9 @@ MAX_TEXT = 200
 
 TOO_FEW = "too few fields"
 TOO_MANY = "too many fields"
+AFTER_QUOTE = "text after a closing quote"
+# No record of a file can be this one: a NUL byte ends the reading before.
+_MALFORMED = ["\0"]
 
 # A few blank lines cost nothing; they are looked for in pieces, because numbers of lines take eight bytes each.
 _MANY_BLANKS = 1_000
@@ -142,6 +145,9 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
     if b'"' not in data and data.count(b"\n\n") + data.count(b"\n\r") > _MANY_BLANKS:
         # As rows of nulls they would take a hundred times their size.
         data, lines = _without_blanks(data)
+    if b'"' in data and _has_text_after_quotes(data, header.separator):
+        # Polars and a lenient reader make 12 of "1"2.
+        return _parse_slow(data, header, positions, label, first_line)
     table = _parse_fast(data, header)
     if table is None and b'"' not in data:
         data, kept, ragged = _set_aside(data, header)
@@ -237,17 +243,33 @@ def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
     return table if width > 1 and separators == expected - (width - 1) * blank else None
 
 
+def _has_text_after_quotes(data: bytes, separator: str) -> bool:
+    """Return whether a field that begins with a quote goes on behind the quote that closes it."""
+    text = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
+    quotes = np.flatnonzero(text == ord('"'))
+    ends = np.zeros(256, dtype=np.bool_)
+    ends[[ord(mark) for mark in '\r\n"' + separator]] = True
+    # Quotes come in pairs; within a field that begins with one, every second closes or is half of a doubled one.
+    opening, closing = quotes[:-1:2], quotes[1::2]
+    suspects = ~ends[text[closing - 1]] & ~ends[text[closing + 1]] & (text[closing + 1] != ord(" "))
+    return bool(ends[text[opening[suspects] - 1]].any())
+
+
 def _parse_slow(data: bytes, header: Header, positions: Mapping[str, int], label: str, first_line: int) -> TextTable:
     """Read record by record, to tell which ones are ragged."""
     width = len(header.names)
     columns: dict[str, list[str | None]] = {field: [] for field in positions}
     lines: list[int] = []
     ragged: list[tuple[int, str, str]] = []
-    reader = csv.reader(io.StringIO(data.decode(), newline=""), delimiter=header.separator)
+    text = data.decode()
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.separator, strict=True)
     line = 0
     try:
-        for record in reader:
+        while (record := _next_record(reader)) is not None:
             at, line = line, reader.line_num
+            if record == _MALFORMED:
+                ragged.append((at, AFTER_QUOTE, "\n".join(text.split("\n")[at:line])[:MAX_TEXT]))
+                continue
             if len(record) > width and not any(record[width:]):
                 # A separator at the end of the line adds nothing.
                 del record[width:]
@@ -265,6 +287,16 @@ def _parse_slow(data: bytes, header: Header, positions: Mapping[str, int], label
         raise BadResponseError(f"{label} line {number} is no CSV: {error}", file=label, line=number) from error
     rows = pl.DataFrame({**columns, LINE: lines}, schema={**dict.fromkeys(positions, pl.String), LINE: pl.UInt32})
     return TextTable(rows, tuple(ragged), line)
+
+
+def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
+    """Return the next record, `_MALFORMED` where a field goes on behind its closing quote, None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        if "expected after" in str(error):
+            return _MALFORMED
+        raise
 
 
 def count_lines(data: bytes) -> int:

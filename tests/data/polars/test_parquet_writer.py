@@ -63,3 +63,40 @@ def test_the_configured_home_is_the_default(own_home):
     ParquetWriter(own_home / "us").write_daily_bars(DAILY)
     with bundle("us") as opened:
         assert opened.read("A", "2024-01-03", "2024-01-03")["close"].to_list() == [Decimal(2)]
+
+
+DAY = frame_of_bars([("A", "2024-01-02", "2", "3", "1", "2", "5")])
+
+
+@pytest.mark.parametrize("moment", [-62_135_424_000_000_000, 7_258_118_400_000_000, -2_208_988_800_000_001, 2**62])
+def test_a_year_that_could_not_be_listed_is_refused(tmp_path, moment):
+    stamp = pl.Series("timestamp", [moment]).cast(pl.Datetime("us", "UTC"))
+    with pytest.raises(DataQualityError, match="date out of range"):
+        ParquetWriter(tmp_path / "us").write_minute_bars(DAY.with_columns(stamp))
+    assert not (tmp_path / "us").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"high": "1"}, "high below open"),
+        ({"low": "2.5"}, "low above open"),
+        ({"volume": "-1"}, "negative volume"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused(tmp_path, change, reason):
+    odd = DAY.with_columns(pl.lit(Decimal(text)).cast(pl.Decimal(38, 18)).alias(name) for name, text in change.items())
+    with pytest.raises(DataQualityError, match=f"A 2024-01-02 .*: {reason}"):
+        ParquetWriter(tmp_path / "us").write_daily_bars(odd)
+    assert not (tmp_path / "us").exists()
+
+
+def test_a_daily_bar_with_a_time_of_day_is_refused(tmp_path):
+    with pytest.raises(DataQualityError, match="not labelled at 00:00 UTC"):
+        ParquetWriter(tmp_path / "us").write_daily_bars(frame_of_bars([("A", "2024-01-02T16:00", "1")]))
+
+
+@pytest.mark.parametrize("thing", [None, [1], DAY.to_pandas()])
+def test_what_is_no_polars_frame_is_refused(tmp_path, thing):
+    with pytest.raises(DataQualityError, match="bars are a polars DataFrame, not"):
+        ParquetWriter(tmp_path / "us").write_daily_bars(thing)
