@@ -91,3 +91,16 @@ def test_a_holding_beyond_64_bits_is_valued_exactly(make_bars):
     assert last["cash"] == 9_000
     assert last["positions_value"] == 10**24
     assert last["portfolio_value"] == 10**24 + 9_000
+
+
+@pytest.mark.parametrize("thing", ["AAPL", "A", None, 5, float("nan"), symbol])
+@pytest.mark.parametrize("call", ["current", "history", "can_trade", "is_stale"])
+def test_what_is_no_asset_is_named_whole(make_bars, thing, call):
+    more = {"current": ("price",), "history": ("price", 2, "1d")}.get(call, ())
+
+    def handle_data(_: object, data: object) -> None:
+        getattr(data, call)(thing, *more)
+
+    with pytest.raises(RequestError) as caught:
+        run_algorithm(bundle=make_bars({"A": [1, 2]}), initialize=nothing, handle_data=handle_data, capital_base=1)
+    assert f"expected an asset, not {type(thing).__name__} {thing!r}" in str(caught.value)

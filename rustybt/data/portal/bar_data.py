@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     import pandas as pd
@@ -124,14 +125,14 @@ class BarData:
             return values.astype(np.int64)
         return values
 
-    def _resolve(self, assets: Iterable[Asset]) -> tuple[Sequence[Asset], Columns, Any]:
+    def _resolve(self, assets: Any) -> tuple[Sequence[Asset], Columns, Any]:
         """Return assets, their columns and their pandas index; a list that is passed again costs one comparison."""
-        import pandas as pd
-
         kept = self._lists.get(id(assets))
         if kept is not None and kept[0] is assets and kept[1] == assets:
             return kept[1], kept[2], kept[3]
-        chosen: Sequence[Asset] = assets if isinstance(assets, tuple) else list(assets)
+        # What cannot be several assets is one, or the portal says that it is none.
+        several: Any = assets if isinstance(assets, Iterable) and not isinstance(assets, str) else (assets,)
+        chosen: Sequence[Asset] = several if isinstance(several, tuple) else list(several)
         columns = self._portal.columns(chosen)
         index = _asset_index(chosen)
         if isinstance(assets, (list, tuple)):

@@ -147,7 +147,7 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
         data, lines = _without_blanks(data)
     if b'"' in data and _has_text_after_quotes(data, header.separator):
         # Polars and a lenient reader make 12 of "1"2.
-        return _parse_slow(data, header, positions, label, first_line)
+        return _parse_slow(data, header, positions, label, first_line, strict=True)
     table = _parse_fast(data, header)
     if table is None and b'"' not in data:
         data, kept, ragged = _set_aside(data, header)
@@ -246,23 +246,31 @@ def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
 def _has_text_after_quotes(data: bytes, separator: str) -> bool:
     """Return whether a field that begins with a quote goes on behind the quote that closes it."""
     text = np.frombuffer(b"\n" + data + b"\n", dtype=np.uint8)
-    quotes = np.flatnonzero(text == ord('"'))
+    marks = '\r\n"' + separator
+    is_end = np.logical_or.reduce([text == ord(mark) for mark in marks])
+    is_quote = text == ord('"')
+    # Almost always each quote has the end of a field on one side, which whole arrays show ten times faster than pairs.
+    if not (is_quote[1:-1] & ~is_end[:-2] & ~is_end[2:]).any():
+        return False
+    quotes = np.flatnonzero(is_quote)
     ends = np.zeros(256, dtype=np.bool_)
-    ends[[ord(mark) for mark in '\r\n"' + separator]] = True
+    ends[[ord(mark) for mark in marks]] = True
     # Quotes come in pairs; within a field that begins with one, every second closes or is half of a doubled one.
     opening, closing = quotes[:-1:2], quotes[1::2]
     suspects = ~ends[text[closing - 1]] & ~ends[text[closing + 1]] & (text[closing + 1] != ord(" "))
     return bool(ends[text[opening[suspects] - 1]].any())
 
 
-def _parse_slow(data: bytes, header: Header, positions: Mapping[str, int], label: str, first_line: int) -> TextTable:
+def _parse_slow(
+    data: bytes, header: Header, positions: Mapping[str, int], label: str, first_line: int, *, strict: bool = False
+) -> TextTable:
     """Read record by record, to tell which ones are ragged."""
     width = len(header.names)
     columns: dict[str, list[str | None]] = {field: [] for field in positions}
     lines: list[int] = []
     ragged: list[tuple[int, str, str]] = []
     text = data.decode()
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.separator, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.separator, strict=strict)
     line = 0
     try:
         while (record := _next_record(reader)) is not None:

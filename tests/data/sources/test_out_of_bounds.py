@@ -128,6 +128,38 @@ def test_a_large_file_is_read_in_blocks_as_it_would_be_at_once(write, store, mon
     assert blocks.rows_quarantined == whole.rows_quarantined == 1
 
 
+# -- quotes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("field", ['"1"2', '"1"00', '"1""2"3', '"1" 2'])
+@pytest.mark.parametrize("other", ["", '"plain"', '"two\nlines"', '"a{0}"', '"say ""so"""', '6"x4" board'])
+def test_what_stands_behind_a_closing_quote_is_not_joined_to_what_stands_before(write, store, field, other, separator):
+    """A lenient reader makes 12 of "1"2: a number that nobody printed."""
+    lines = [
+        "date,open,high,low,close,volume,note",
+        f"2020-01-02,1,2,0.5,1.5,{field},x",
+        f"2020-01-03,1,2,0.5,1.5,7,{other.format(separator)}",
+    ]
+    text = "\n".join(line.replace(",", separator) if '"a' not in line else line for line in lines)
+    if separator == ";" and '"a' in text:
+        text = text.replace("2020-01-03,1,2,0.5,1.5,7,", "2020-01-03;1;2;0.5;1.5;7;")
+    report = CSVDataSource(write("A.csv", text + "\n")).ingest_to_bundle("us", store=store)
+    assert report.rows_quarantined == 1
+    assert store.open("us").read()["volume"].to_list() == [7]
+
+
+def test_well_formed_quotes_are_as_good_as_none(write, store):
+    plain = HEADER + "2020-01-02,1,2,0.5,1.5,100\n2020-01-03,1,2,0.5,1.5,7\n"
+    quoted = '"' + plain.replace(",", '","').replace("\n", '"\n"').removesuffix('"')
+    spaced = plain.replace("100\n", '"100" \n')
+    hashes = {
+        CSVDataSource(write(f"{n}/A.csv", text)).ingest_to_bundle(f"b{n}", store=store).content_hash
+        for n, text in enumerate((plain, quoted, quoted.replace("\n", "\r\n"), quoted.rstrip("\n"), spaced))
+    }
+    assert len(hashes) == 1
+
+
 # -- frames -----------------------------------------------------------------------------------------------------------
 
 
