@@ -132,7 +132,7 @@ class TradingAlgorithm:
         if (bundle is None) == (data_source is None):
             raise RequestError(
                 "a run needs bars: pass either bundle= or data_source=",
-                hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('yfinance'), ...)",
+                hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('csv', path='bars.csv'), ...)",
             )
         given = {
             "initialize": initialize,
@@ -318,10 +318,11 @@ class TradingAlgorithm:
             pin=pin,
             parameters=parameters,
             script=self._strategy.script,
+            script_unknown=self._strategy.unknown,
             benchmark=benchmark,
             books=partial(build_books, log),
             recorded_names=names,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *_unapplied_notes(desk)),
             error=error,
             on_save=None if pin is None or home is None else partial(_register, home, pin),
         )
@@ -454,10 +455,19 @@ def _pin(bars: BarProvider, desk: Desk) -> Pin | None:
     )
 
 
+def _unapplied_notes(desk: Desk) -> list[str]:
+    """Return a sentence on the events that the run read and did not apply, none when there are none."""
+    named = [f"{action.symbol} on {action.ex_date}" for action in desk.portal.panel.unapplied]
+    if not named:
+        return []
+    return [f"spin-offs are stored but not applied, neither to prices nor to holdings: {', '.join(named)}"]
+
+
 def _strategy(script: str | Path | Strategy | None, given: Mapping[str, Callable[..., Any] | None]) -> Strategy:
     named = [name for name, function in given.items() if function is not None]
     if script is None:
-        return Strategy(**given, script=script_of(given))
+        found, unknown = script_of(given)
+        return Strategy(**given, script=found, unknown=unknown)
     if named:
         raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
     return script if isinstance(script, Strategy) else load_script(script)

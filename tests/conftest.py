@@ -1,8 +1,15 @@
-"""Every test has a home of its own: nobody's real bundles or settings are ever touched."""
+"""What tests of several folders share: a home of their own, and small markets written by hand."""
 
 import os
+from datetime import date
+from decimal import Decimal
 
+import polars as pl
 import pytest
+
+from rustybt.data.portal import MemoryBars
+from rustybt.market.bars import BAR_SCHEMA
+from rustybt.market.calendars import get_calendar
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +21,35 @@ def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("RUSTYBT_HOME", str(folder / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(folder / "config.toml"))
     return folder / "home"
+
+
+@pytest.fixture
+def make_bars():
+    """Return a builder of bars: closes by symbol on successive sessions, None where a session has no bar."""
+
+    def build(
+        closes, start=date(2020, 1, 2), volume=1_000_000, calendar="XNYS", basis="raw", actions=(), attributes=None
+    ):
+        length = max(len(values) for values in closes.values())
+        found = get_calendar(calendar, start, date(start.year + 2, 12, 31))
+        sessions = [s.item() for s in found.sessions_between(start, date(start.year + 2, 12, 31))[:length]]
+        rows = []
+        for symbol, values in sorted(closes.items()):
+            for i, close in enumerate(values):
+                if close is None:
+                    continue
+                price = Decimal(str(close))
+                traded = volume[symbol][i] if isinstance(volume, dict) else volume
+                rows.append((sessions[i], symbol, price, price + 1, price - 1, price, Decimal(str(traded))))
+        frame = pl.DataFrame(
+            rows, schema=["timestamp", "symbol", "open", "high", "low", "close", "volume"], orient="row"
+        ).with_columns(pl.col("timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        return MemoryBars(
+            frame.cast(dict(BAR_SCHEMA)),
+            actions=actions,
+            price_basis=basis,
+            calendar_name=calendar,
+            attributes=attributes,
+        )
+
+    return build

@@ -164,7 +164,14 @@ def versions(terminal: Terminal, *, name: BundleName) -> None:
     Example: rustybt bundle versions us
     """
     from rustybt.cli.bundle_facts import instant, short_hash
+    from rustybt.errors import RequestError
 
+    bundle, at, _ = name.partition("@")
+    if at:
+        raise RequestError(
+            f"{name!r} names one version, and this lists all of a bundle",
+            hint=f"rustybt bundle versions {bundle}, or of the one: rustybt bundle info {name}",
+        )
     with open_store(terminal) as store:
         found = store.versions(name)
     if terminal.json:

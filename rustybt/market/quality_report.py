@@ -26,7 +26,8 @@ class QualityReport(FrozenRecord):
     row_count
         Bars that were kept.
     quarantined_count
-        Rows set aside; each also counts under every one of its reasons in `quarantined`.
+        Rows set aside; each also counts under every one of its reasons in `quarantined`, the most frequent reason first,
+        equal ones by name.
     ohlcv_violations
         Rows set aside because of their prices or volume: high below low, negative price ...
     duplicates
@@ -75,6 +76,11 @@ class QualityReport(FrozenRecord):
     symbols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     validation_passed: bool = True
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Not by rows or batches, whose order is the file's.
+        ordered = sorted(self.quarantined.items(), key=lambda item: (-item[1], item[0]))
+        object.__setattr__(self, "quarantined", dict(ordered))
 
     def with_quarantined(self, counts: Mapping[str, int], notes: Iterable[str] = ()) -> Self:
         """Return the report with rows added that never became bars, such as ragged lines: number by reason."""

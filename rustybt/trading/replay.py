@@ -168,7 +168,8 @@ def replayable(saved: Result, directory: Path) -> Script:
     reasons = {
         "it was not run on a bundle": saved.pin is None,
         f"it stopped at an error: {saved.error}": not saved.is_complete,
-        "its functions did not come from a file's top level": saved.script is None,
+        f"its script is not known: {saved.script_unknown or 'its functions did not come from a file'}": saved.script
+        is None,
         f"initialize was given {', '.join(saved.parameters['initialize'])}": bool(saved.parameters["initialize"]),
         "it was given a commission or slippage model of its own": any(
             saved.parameters[role] == {} for role in ("commission", "slippage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ class Result:
         Arguments of the run as plain values.
     script
         The strategy; None when its text is not known, and the run cannot be replayed.
+    script_unknown
+        Why `script` is None.
     benchmark
         Return of the benchmark in each session; zeros without a benchmark.
     books
@@ -80,12 +83,14 @@ class Result:
         recorded_names: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         error: str | None = None,
+        script_unknown: str | None = None,
         on_save: Callable[[Path], None] | None = None,
     ) -> None:
         self._perf = perf
         self.pin = pin
         self.parameters = dict(parameters)
         self.script = script
+        self.script_unknown = script_unknown
         self.benchmark = benchmark
         self._books = books
         self.recorded_names = recorded_names
@@ -193,6 +198,11 @@ class Result:
         Plain files: result.json (pin, parameters, figures), perf.csv, transactions.csv, orders.csv, positions.csv and the
         script, so that `replay` can prove the result again.
 
+        Warns
+        -----
+        UserWarning
+            It was run on a bundle, but `replay` cannot run it again, because its script is not known.
+
         Raises
         ------
         StorageError
@@ -205,6 +215,12 @@ class Result:
         written = write_result(self, Path(directory))
         if self._on_save is not None:
             self._on_save(written)
+        if self.script is None and self.script_unknown and self.pin is not None:
+            warnings.warn(
+                f"{written} is saved without its script and cannot be replayed: {self.script_unknown}",
+                UserWarning,
+                stacklevel=2,
+            )
         return written
 
     @classmethod

@@ -69,7 +69,7 @@ def _write(result: Result, directory: Path) -> Path:
         perf = result.perf
         scalars = [c for c in perf.columns if c not in CELL_COLUMNS and c not in result.recorded_names]
         perf[scalars].to_csv(made / "perf.csv", index=False)
-        result.books.to_csv(made / "books.csv", index=False)
+        _books(result).to_csv(made / "books.csv", index=False)
         _recorded(result).to_csv(made / "recorded.csv", index=False)
         if result.script is not None:
             (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
@@ -91,7 +91,14 @@ def _facts(result: Result, assets: dict[int, Asset]) -> dict[str, Any]:
         "format": FORMAT,
         "pin": None if result.pin is None else result.pin.to_json(),
         "parameters": result.parameters,
-        "script": None if script is None else {"name": script.name, "parameters": _plain(dict(script.parameters))},
+        "script": None
+        if script is None
+        else {
+            "name": script.name,
+            "parameters": _plain(dict(script.parameters)),
+            "functions": dict(script.functions),
+        },
+        "script_unknown": result.script_unknown,
         "complete": result.is_complete,
         "error": result.error,
         "notes": list(result.notes),
@@ -118,16 +125,23 @@ def _plain(value: Any) -> Any:
 def _rows(result: Result, name: str, keys: tuple[str, ...], assets: dict[int, Asset]) -> pd.DataFrame:
     import pandas as pd
 
+    # For people who open the files; what is read back is the sid.
+    written = keys if name == "orders" else ("symbol", *keys)
     rows = []
     for at, cell in enumerate(result.perf[name]):
         for row in cell:
             asset = row["sid"]
             assets[asset.sid] = asset
-            plain = {**row, "sid": asset.sid}
+            plain = {**row, "sid": asset.sid, "symbol": asset.symbol}
             if "status" in plain:
                 plain["status"] = OrderStatus(plain["status"]).name.lower()
-            rows.append((at, *(plain[key] for key in keys)))
-    return pd.DataFrame(rows, columns=["row", *keys])
+            rows.append((at, *(plain[key] for key in written)))
+    return pd.DataFrame(rows, columns=["row", *written])
+
+
+def _books(result: Result) -> pd.DataFrame:
+    """Return the books as plain decimals: a Decimal prints a zero of nine places as 0E-9."""
+    return result.books.assign(**{name: [f"{value:f}" for value in result.books[name]] for name in BOOK_COLUMNS})
 
 
 def _recorded(result: Result) -> pd.DataFrame:
@@ -202,7 +216,10 @@ def _read(directory: Path) -> Result:
         perf,
         pin=None if facts["pin"] is None else Pin.from_json(facts["pin"]),
         parameters={name: facts["parameters"][name] for name in _PARAMETERS} | facts["parameters"],
-        script=None if script is None else Script(script["name"], text, script["parameters"]),
+        script=None
+        if script is None
+        else Script(script["name"], text, script["parameters"], dict(script.get("functions", {}))),
+        script_unknown=facts.get("script_unknown"),
         benchmark=np.array(facts["benchmark"] or [0.0] * len(perf), dtype=np.float64),
         books=books,
         recorded_names=tuple(facts["recorded"]),

@@ -6,7 +6,7 @@ import ast
 import difflib
 import linecache
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +30,27 @@ class Script:
         File name, without its directory.
     parameters
         Top-level names given another value than the script's.
+    functions
+        Argument of the run to the name of its function, ``{"initialize": "setup"}``; when empty, the functions that
+        bear the arguments' names.
     """
 
     name: str
     text: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """What a run calls; `script` is None when it cannot be told where the functions came from."""
+    """What a run calls; `script` is None when it cannot be told where the functions came from, `unknown` says why."""
 
     initialize: Callable[..., Any] | None = None
     handle_data: Callable[..., Any] | None = None
     before_trading_start: Callable[..., Any] | None = None
     analyze: Callable[..., Any] | None = None
     script: Script | None = None
+    unknown: str | None = None
 
     @property
     def functions(self) -> dict[str, Callable[..., Any]]:
@@ -81,7 +86,7 @@ def load_script(path: str | Path, parameters: Mapping[str, Any] | None = None) -
 def run_script(script: Script, filename: str) -> Strategy:
     """Run the text of `script`, named `filename` in tracebacks, and return the strategy that it defines."""
     values = {name: _literal(value) for name, value in script.parameters.items()}
-    script = Script(script.name, script.text, values)
+    script = replace(script, parameters=values)
     namespace: dict[str, Any] = {"__name__": "rustybt_strategy", "__file__": filename, _MARK: script}
     # So that tracebacks show the line even when the file is gone, as in a replay.
     lines = script.text.splitlines(keepends=True)
@@ -101,7 +106,8 @@ def run_script(script: Script, filename: str) -> Strategy:
                 hint=f"did you mean {', '.join(near)}?" if near else f"write {name} = ... in the script",
             )
         namespace[name] = value
-    found = {name: namespace[name] for name in FUNCTIONS if callable(namespace.get(name))}
+    roles = script.functions or {role: role for role in FUNCTIONS}
+    found = {role: namespace[name] for role, name in roles.items() if callable(namespace.get(name))}
     if not found.keys() & set(FUNCTIONS[:3]):
         raise RequestError(
             f"{filename} defines neither initialize nor handle_data",
@@ -119,26 +125,66 @@ def _literal(value: Any) -> Any:
         return value
 
 
-def script_of(functions: Mapping[str, Callable[..., Any] | None]) -> Script | None:
-    """Return the script that all `functions` came from, or None when they did not come from one file's top level."""
+def script_of(functions: Mapping[str, Callable[..., Any] | None]) -> tuple[Script | None, str | None]:
+    """Return the script that all `functions` came from, or None and why it is not known.
+
+    It is known when each is a name at the top level of one file: running the file makes it again.
+    """
     scripts: list[Script] = []
+    names: dict[str, str] = {}
     for role, function in functions.items():
         if function is None:
             continue
-        space = getattr(function, "__globals__", {})
-        name = getattr(function, "__qualname__", "")
-        if isinstance(space.get(_MARK), Script):
-            scripts.append(space[_MARK])
-        elif name == role and isinstance(space.get("__file__"), str):
-            path = Path(space["__file__"])
-            try:
-                scripts.append(Script(path.name, path.read_text(encoding="utf-8")))
-            except (OSError, UnicodeDecodeError):
-                return None
-        else:
-            return None
-    same = scripts and all(s.text == scripts[0].text for s in scripts)
-    return scripts[0] if same else None
+        found = _script_of(role, function)
+        if isinstance(found, str):
+            return None, found
+        scripts.append(found)
+        names[role] = getattr(function, "__name__", role)
+    if not scripts:
+        return None, "it was given no functions"
+    if any(s.text != scripts[0].text for s in scripts):
+        return None, f"its functions come from several files: {', '.join(dict.fromkeys(s.name for s in scripts))}"
+    # A script that was run as one says by itself which functions are its strategy.
+    is_loaded = _MARK in getattr(next(f for f in functions.values() if f is not None), "__globals__", {})
+    return (scripts[0] if is_loaded else replace(scripts[0], functions=names)), None
+
+
+def _script_of(role: str, function: Callable[..., Any]) -> Script | str:
+    """Return the script of one function, or why it has none."""
+    space = getattr(function, "__globals__", {})
+    if isinstance(space.get(_MARK), Script):
+        marked: Script = space[_MARK]
+        return marked
+    name = getattr(function, "__qualname__", type(function).__name__)
+    what = role if name == role else f"{role} ({name})"
+    if not isinstance(space.get("__file__"), str):
+        return f"{what} is not defined in a file"
+    path = Path(space["__file__"])
+    try:
+        text = path.read_text(encoding="utf-8")
+        names = _top_level(ast.parse(text))
+    except (OSError, ValueError, SyntaxError) as error:
+        return f"{what} comes from {path}, which cannot be read: {error}"
+    if space.get(name) is function and name in names:
+        return Script(path.name, text)
+    return f"{what} is no function at the top level of {path.name}, outside functions, classes and `if __name__ == ...`"
+
+
+def _top_level(module: ast.Module) -> set[str]:
+    """Return the functions that running the file anew defines, whatever its `__name__`."""
+    names: set[str] = set()
+    pending: list[ast.AST] = list(module.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.If) and any(
+            isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test)
+        ):
+            pending += node.orelse
+        elif isinstance(node, (ast.stmt, ast.excepthandler)) and not isinstance(node, ast.ClassDef):
+            pending += ast.iter_child_nodes(node)
+    return names
 
 
 def strategy_error(error: BaseException, when: str, filename: str | None = None) -> RustybtError:
@@ -161,13 +207,18 @@ def strategy_error(error: BaseException, when: str, filename: str | None = None)
         mine = [f for f in frames if f.filename == filename] or frames
         if mine:
             last = mine[-1]
-            where, line, text = f"{last.filename}, line {last.lineno}, in {last.name}", last.lineno, last.line
+            where, line, text = f"{last.filename}, line {last.lineno}", last.lineno, last.line
+            if when != f"in {last.name}":
+                where += f", in {last.name}"
     if isinstance(error, RustybtError):
         return type(error)(
             f"{error.message} ({where}, {when})", hint=error.hint, **{**error.details, "line": line, "when": when}
         )
     what = f"{type(error).__name__}: {error}"
-    return StrategyError(f"{where}, {when}: {what}", hint=(text or "").strip() or None, line=line, when=when)
+    hint = (text or "").strip() or None
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "zipline":
+        hint = "change the import line to: from rustybt.api import ..."
+    return StrategyError(f"{where}, {when}: {what}", hint=hint, line=line, when=when)
 
 
 def _is_users(filename: str) -> bool:

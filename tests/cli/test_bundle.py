@@ -135,6 +135,14 @@ def test_diff_backwards_shows_what_was_removed(two, rustybt):
     assert "0 bars added, 1 removed, 1 changed" in rustybt("bundle", "diff", "us@2", "us@1")[1]
 
 
+@pytest.mark.parametrize("reference", ["us@999", "us@1", "us@latest", "us@"])
+def test_versions_of_one_version_are_refused(two, rustybt, reference):
+    status, out, err = rustybt("bundle", "versions", reference)
+    assert (status, out) == (2, "")
+    assert f"'{reference}' names one version, and this lists all of a bundle" in err
+    assert "hint: rustybt bundle versions us" in err
+
+
 def test_equal_versions_say_the_same(us, rustybt):
     assert rustybt("bundle", "diff", "us@1", "us")[1] == "us@1 and us@1 say the same\n"
 

@@ -91,3 +91,17 @@ def test_rows_that_never_became_bars_are_added():
     assert (worse.quarantined_count, worse.quarantined, worse.validation_passed) == (3, {"ragged row": 3}, False)
     assert worse.notes == ("a.csv: 3 rows have too few fields",)
     assert clean.with_quarantined({"not final": 1}).validation_passed
+
+
+def test_reasons_stand_by_count_and_then_by_name_whatever_came_first():
+    expected = ["zero price", "low above open", "negative volume", "missing close"]
+    counts = {"missing close": 1, "negative volume": 2, "zero price": 3, "low above open": 2}
+    found = report(quarantined=counts)
+    assert list(found.quarantined) == expected
+    assert (
+        list(QualityReport.from_json(json.loads(json.dumps(found.to_json(), sort_keys=True))).quarantined) == expected
+    )
+    parts = [report(quarantined={name: count}) for name, count in counts.items()]
+    assert list(merge_reports(parts).quarantined) == list(merge_reports(parts[::-1]).quarantined) == expected
+    # 1 + 2 of "missing close" draw level with "zero price" and stand before it by name.
+    assert list(found.with_quarantined({"missing close": 2}).quarantined)[:2] == ["missing close", "zero price"]

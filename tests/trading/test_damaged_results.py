@@ -103,7 +103,7 @@ def test_the_store_knows_who_depends_on_a_version(saved, store, make_bars):
 
 def test_a_result_of_an_opened_bundle_is_known_too(store, make_bars, tmp_path):
     store.commit("us", make_bars({"A": [10, 11]})._bars, Provenance("frame"))
-    with store.open("us") as bundle:
+    with store.open("us") as bundle, pytest.warns(UserWarning, match="cannot be replayed"):
         run_algorithm(bundle=bundle, initialize=lambda _: None, capital_base=1).save(tmp_path / "r")
     assert store.saved_results("us") == [(str(tmp_path / "r"), 1)]
 

@@ -167,6 +167,55 @@ def test_parameters_set_in_the_script_are_set_again(store, commit, script, tmp_p
     assert replay(result.save(tmp_path / "r"), store).is_same
 
 
+def test_a_program_that_runs_its_own_functions_can_be_replayed(store, commit, tmp_path):
+    commit()
+    # `analyze` and `handle_data` are there and were not passed: a replay does not call them.
+    text = SCRIPT.replace("def initialize", "def setup").replace("def handle_data", "def trade")
+    text += "\n\ndef handle_data(context, data):\n    1 / 0\n\n\ndef analyze(context, perf):\n    1 / 0\n"
+    path = tmp_path / "program.py"
+    path.write_text(text, encoding="utf-8")
+    space = {"__name__": "__main__", "__file__": str(path)}
+    exec(compile(text, str(path), "exec"), space)
+    result = run_algorithm(bundle="us", store=store, initialize=space["setup"], handle_data=space["trade"])
+    directory = result.save(tmp_path / "r")
+    assert Result.load(directory).script.functions == {"initialize": "setup", "handle_data": "trade"}
+    report = replay(directory, store)
+    assert report.is_same, report.lines()
+    assert report.transactions == 4
+
+
+def test_saved_files_are_plain_and_name_symbols(saved):
+    _, directory = saved
+    books = (directory / "books.csv").read_text().splitlines()
+    assert books[:2] == [
+        "session,cash,positions_value,portfolio_value",
+        "2020-01-02,1000.000000000,0.000000000,1000.000000000",
+    ]
+    # Ordered at the close of January 2 and filled on the 3rd at 10.5 and 5 basis points.
+    transactions = (directory / "transactions.csv").read_text().splitlines()
+    assert transactions[0] == "row,symbol,dt,sid,amount,price,order_id"
+    assert transactions[1].startswith("1,A,2020-01-03 21:00:00+00:00,")
+    assert ",3,10.50525," in transactions[1]
+    positions = (directory / "positions.csv").read_text().splitlines()
+    assert positions[0] == "row,symbol,sid,amount,cost_basis,last_sale_price"
+    assert positions[1].startswith("1,A,")
+
+
+def test_a_result_saved_before_the_files_named_symbols_is_read(store, saved):
+    result, directory = saved
+    for name in ("transactions", "positions"):
+        path = directory / f"{name}.csv"
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        path.write_text("\n".join(",".join([line[0], *line[2:]]) for line in lines) + "\n")
+    facts = json.loads((directory / "result.json").read_text())
+    del facts["script"]["functions"], facts["script_unknown"], facts["files"]
+    (directory / "result.json").write_text(json.dumps(facts))
+    loaded = Result.load(directory)
+    assert list(loaded.transactions["symbol"]) == ["A"] * 4
+    assert loaded.positions.equals(result.positions)
+    assert replay(directory, store).is_same
+
+
 def test_models_and_benchmark_are_given_again(store, commit, script, tmp_path):
     commit()
     result = run_algorithm(
@@ -223,11 +272,15 @@ def test_what_cannot_run_again_says_why(store, commit, script, tmp_path, make_ba
 
     def reason(**arguments):
         result = run_algorithm(**{"bundle": "us", "store": store, **arguments})
+        directory = result.save(tmp_path / "r")
         with pytest.raises(RequestError) as caught:
-            replay(result.save(tmp_path / "r"), store)
+            replay(directory, store)
         return caught.value.message
 
-    assert "did not come from a file" in reason(initialize=local)
+    with pytest.warns(UserWarning, match=r"cannot be replayed: initialize \(.*local\) is no function at the top level"):
+        assert "its script is not known: initialize (test_what" in reason(initialize=local)
+    with pytest.warns(UserWarning, match="cannot be replayed: it was given no functions"):
+        assert "its script is not known: it was given no functions" in reason()
     assert "model of its own" in reason(script=script, commission=Own(1))
     assert "not run on a bundle" in reason(script=script, bundle=make_bars(CLOSES))
     result = run_algorithm(bundle="us", store=store, script=script)

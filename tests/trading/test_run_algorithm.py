@@ -12,6 +12,7 @@ import pytest
 
 from rustybt import api
 from rustybt.algorithm import TradingAlgorithm, run_algorithm
+from rustybt.data.sources.registry import get_source
 from rustybt.errors import LookaheadError, RequestError, StrategyError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
@@ -451,8 +452,12 @@ def test_a_strategy_that_raises_leaves_the_sessions_before_it(make_bars):
 
 
 def test_a_strategy_that_fails_at_once_leaves_an_empty_result(make_bars):
-    with pytest.raises(StrategyError, match="in initialize") as caught:
-        run_algorithm(bundle=make_bars({"A": [10]}), initialize=lambda context: 1 / 0)
+    def initialize(context):
+        return 1 / 0
+
+    with pytest.raises(StrategyError, match=r"line \d+, in initialize: ZeroDivisionError: division by zero") as caught:
+        run_algorithm(bundle=make_bars({"A": [10]}), initialize=initialize)
+    assert caught.value.message.count("in initialize") == 1
     partial = caught.value.partial_result
     assert len(partial.perf) == 0
     assert partial.summary()["ending_value"] is None
@@ -524,6 +529,40 @@ def test_a_run_on_a_data_source_needs_no_bundle(make_bars):
     assert result.pin is None
     assert "bars in memory" in repr(result)
     assert len(result.transactions) == 1
+
+
+def test_a_run_on_a_data_source_without_dates_is_as_long_as_its_bars(tmp_path):
+    rows = [f"2020-01-0{day},A,10,11,9,10,1000" for day in (2, 3, 6)]
+    path = tmp_path / "bars.csv"
+    path.write_text("\n".join(["timestamp,symbol,open,high,low,close,volume", *rows]) + "\n")
+    for named in ({}, {"symbols": ["A"]}):
+        result = run_algorithm(data_source=get_source("csv", path=path), **named, **buy_once(1))
+        assert list(result.books["session"]) == ["2020-01-02", "2020-01-03", "2020-01-06"]
+        assert result.notes == ()
+    late = run_algorithm("2020-01-01", data_source=get_source("csv", path=path), symbols=["A"])
+    assert late.notes == ("started on 2020-01-02, the first bar, not on 2020-01-01",)
+
+
+def test_the_hint_for_missing_bars_names_a_source_that_works():
+    with pytest.raises(RequestError, match=r"get_source\('csv', path='bars.csv'\)"):
+        run_algorithm()
+
+
+def test_spin_offs_are_not_applied_and_the_result_says_so(make_bars):
+    def spin_off(symbol, day):
+        return CorporateAction(symbol, "spin_off", day, ratio_new=1, ratio_old=4)
+
+    actions = [
+        spin_off("A", date(2020, 1, 6)),
+        spin_off("B", date(2020, 1, 7)),
+        CorporateAction("A", "stock_dividend", date(2020, 1, 7), ratio_new=1, ratio_old=4),
+        spin_off("A", date(2021, 1, 6)),  # after the run
+    ]
+    bars = make_bars({"A": [40, 40, 30, 24], "B": [1, 1, 1, 1]}, actions=actions)
+    result = run_algorithm(bundle=bars, capital_base=1_000, **buy_once(10), **FREE)
+    # B was never asked for. 10 shares at 40, worth 30 after the spin-off: 600 + 300; then 2 new shares: 600 + 12 * 24.
+    assert result.notes == ("spin-offs are stored but not applied, neither to prices nor to holdings: A on 2020-01-06",)
+    assert list(result.perf["portfolio_value"]) == [1000, 1000, 900, 888]
 
 
 def test_progress_is_told(make_bars):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from rustybt.algorithm import load_script, run_algorithm
@@ -102,17 +104,70 @@ def test_functions_of_a_file_tell_their_script(write):
     space = {"__file__": str(path), "__name__": "own"}
     exec(compile(path.read_text(), str(path), "exec"), space)
     found = script_of({"initialize": space["initialize"], "handle_data": space["handle_data"], "analyze": None})
-    assert found == Script("own.py", path.read_text())
-    assert script_of({"initialize": space["handle_data"]}) is None
-    assert script_of({"initialize": None}) is None
+    names = {"initialize": "initialize", "handle_data": "handle_data"}
+    assert found == (Script("own.py", path.read_text(), functions=names), None)
+    other, _ = script_of({"initialize": space["handle_data"]})
+    assert other.functions == {"initialize": "handle_data"}
+    assert script_of({"initialize": None}) == (None, "it was given no functions")
     path.unlink()
-    assert script_of({"initialize": space["initialize"]}) is None
+    assert script_of({"initialize": space["initialize"]})[1].startswith(f"initialize comes from {path}, which cannot")
+
+
+def test_functions_that_no_file_makes_again_say_why(write):
+    text = """
+try:
+    def setup(c): pass
+except OSError:
+    pass
+if __name__ == "__main__":
+    def guarded(c): pass
+else:
+    def other(c): pass
+def outer():
+    def inner(c): pass
+    return inner
+class Strategy:
+    def initialize(self, c): pass
+"""
+    path = write(text, "own.py")
+    space = {"__file__": str(path), "__name__": "__main__"}
+    exec(compile(text, str(path), "exec"), space)
+    assert script_of({"initialize": space["setup"]})[0].functions == {"initialize": "setup"}
+
+    def why(function):
+        script, reason = script_of({"initialize": function})
+        assert script is None
+        return reason
+
+    top = "is no function at the top level of own.py, outside functions, classes and `if __name__ == ...`"
+    assert why(space["guarded"]) == f"initialize (guarded) {top}"
+    assert why(space["outer"]()) == f"initialize (outer.<locals>.inner) {top}"
+    assert why(space["Strategy"]().initialize) == f"initialize (Strategy.initialize) {top}"
+    assert why(partial(space["setup"])) == "initialize (partial) is not defined in a file"
+    prompt = {"__name__": "__main__"}
+    exec("def initialize(c): pass", prompt)
+    assert why(prompt["initialize"]) == "initialize is not defined in a file"
+
+
+@pytest.mark.parametrize("line", ["from zipline.api import order", "import zipline", "from zipline.finance import x"])
+def test_a_zipline_import_is_told_the_new_line(write, line):
+    path = write(f"{line}\ndef handle_data(c, d): pass\n")
+    with pytest.raises(StrategyError, match="line 1, in <module>, while it was loaded: ModuleNotFoundError") as caught:
+        load_script(path)
+    assert caught.value.hint == "change the import line to: from rustybt.api import ..."
+
+
+def test_another_missing_module_shows_its_line(write):
+    with pytest.raises(StrategyError) as caught:
+        load_script(write("import ziplines\ndef handle_data(c, d): pass\n"))
+    assert caught.value.hint == "import ziplines"
 
 
 def test_functions_of_two_scripts_are_of_none(write):
     one = load_script(write("def initialize(c): pass\n", "one.py"))
     two = load_script(write("def handle_data(c, d): pass\n", "two.py"))
-    assert script_of({"initialize": one.initialize, "handle_data": two.handle_data}) is None
+    found = script_of({"initialize": one.initialize, "handle_data": two.handle_data})
+    assert found == (None, "its functions come from several files: one.py, two.py")
 
 
 def test_an_error_without_a_line_of_the_users_is_told_all_the_same():

@@ -89,9 +89,9 @@ def check_tag(tag: str) -> str:
     Raises
     ------
     RequestError
-        It starts with a digit (that would be a version), is the word ``latest``, or holds odd characters.
+        It starts with a digit (that would be a version), is the word ``latest`` in any case, or holds odd characters.
     """
-    if not _TAG.fullmatch(tag) or tag == "latest":
+    if not _TAG.fullmatch(tag) or tag.casefold() == "latest":
         raise RequestError(
             f"{tag!r} cannot be a tag", hint="start with a letter; then letters, digits, '-', '_' and '.'; not 'latest'"
         )

@@ -159,6 +159,17 @@ class BarPanel:
         """Loaded assets whose corporate actions are not applied, because their basis already holds them or is unknown."""
         return [a for a in self.assets if self.basis(a) not in ADJUSTED_BASES]
 
+    @property
+    def unapplied(self) -> list[CorporateAction]:
+        """Events of the loaded assets, on the rows read, that change neither prices nor the book: spin-offs.
+
+        Those of `unadjustable` assets are not among them.
+        """
+        names = [a.symbol for a in self.assets if self.basis(a) in ADJUSTED_BASES]
+        events = self._provider.corporate_actions(names) if names else []
+        spin_offs = [a for a in events if a.kind == "spin_off"]
+        return [a for a in spin_offs if -self.axis.before < self.axis.t_of(a.ex_date) < self.axis.length]
+
     def _price_gaps(self, price: Floats, events: Sequence[HistoryEvent]) -> None:
         """Adjust prices that are carried forward over an ex-date."""
         before = self.axis.before

@@ -348,7 +348,7 @@ def span(bars: BarProvider) -> tuple[date, date]:
         There is no bar at all.
     """
     if isinstance(bars, SourceBars):
-        return bars.simulated
+        return bars.simulated()
     assets = [bars.assets.lookup_symbol(symbol) for symbol in bars.symbols]
     firsts = [a.first_session for a in assets if a.first_session is not None]
     lasts = [a.last_session for a in assets if a.last_session is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
-from rustybt.errors import SymbolNotFoundError
+from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from rustybt.market.corporate_actions import CorporateAction
 
+#: Symbols of a source that names them itself are fetched unasked up to this many.
+_MOST_LISTED = 500
 #: History before the simulation that is fetched along; more is fetched when a longer window asks for it.
-_DEPTH = timedelta(days=3652)
 _WARM_UP = timedelta(days=400)
 #: An asset whose last bar lies closer to the end than this is taken to be still listed.
 _STILL_LISTED = timedelta(days=10)
@@ -45,7 +46,8 @@ class SourceBars:
     symbols
         Fetched together when the first of them is asked for.
     start, end
-        Simulated dates; without an end, today, and without a start, ten years before it.
+        Simulated dates; without one, that of the first or last bar which the source has of `symbols`, by default of all
+        that it lists.
     """
 
     def __init__(
@@ -59,11 +61,11 @@ class SourceBars:
         frequency: str = "1d",
     ) -> None:
         self._source = source
-        last = end or datetime.now(tz=UTC).date()
-        #: Dates of the run.
-        self.simulated = (start or last - _DEPTH, last)
-        self._start = self.simulated[0] - _WARM_UP
-        self._end = self.simulated[1]
+        self._asked = (start, end)
+        self._simulated: tuple[date, date] | None = None
+        # What is fetched; None leaves the side open.
+        self._start = None if start is None else start - _WARM_UP
+        self._end = end
         self.calendar_name = calendar_name or calendar_for(None, "equity")
         self.frequencies = (frequency,)
         self._wanted = list(dict.fromkeys(symbols))
@@ -75,6 +77,57 @@ class SourceBars:
     def symbols(self) -> tuple[str, ...]:
         """Symbols fetched or named so far, sorted."""
         return tuple(sorted({*self._wanted, *self._assets}))
+
+    def simulated(self) -> tuple[date, date]:
+        """Return the dates to simulate; where one was not given, the bars are fetched to know it.
+
+        Raises
+        ------
+        RequestError
+            A date was not given, and the source has no bars, or it is not known of which symbols.
+        """
+        if self._simulated is None:
+            start, end = self._asked
+            self._simulated = (start, end) if start is not None and end is not None else self._delivered()
+        return self._simulated
+
+    def _delivered(self) -> tuple[date, date]:
+        """Return the dates of the first and last bar of the symbols known before the run."""
+        start = self._asked[0]
+        self._wanted = self._wanted or self._listed()
+        if not self._wanted:
+            if start is None:
+                raise RequestError(
+                    "without dates, the symbols must be known before the run: it goes from their first to their last bar",
+                    hint="pass symbols=['AAPL'], or start= and end=",
+                )
+            self._end = self._asked[1] or datetime.now(tz=UTC).date()
+            return start, self._end
+        missing = [s for s in self._wanted if s not in self._assets]
+        if missing:
+            self._fetch(missing)
+        stamps = self._bars["timestamp"].dt.date()
+        first, last = stamps.min(), stamps.max()
+        if not isinstance(first, date) or not isinstance(last, date):
+            shown = ", ".join(self._wanted[:5]) + (", ..." if len(self._wanted) > 5 else "")
+            raise RequestError(
+                f"the source has no bars of {shown}{self._range()}: nothing can be simulated",
+                hint="check the symbols and the dates of the source",
+            )
+        self._end = self._asked[1] or last
+        return first, last
+
+    def _listed(self) -> list[str]:
+        """Return the symbols of a source that can list them and has not too many to fetch."""
+        try:
+            names: list[str] = self._source.list_symbols()  # type: ignore[attr-defined]
+        except (AttributeError, RequestError):
+            return []
+        return names if len(names) <= _MOST_LISTED else []
+
+    def _range(self) -> str:
+        start = "" if self._start is None else f" from {self._start}"
+        return start if self._end is None else f"{start} to {self._end}"
 
     def asset(self, symbol: str) -> Asset:
         """Return the asset of `symbol`, fetching its bars if need be.
@@ -88,20 +141,19 @@ class SourceBars:
             missing = [s for s in dict.fromkeys([*self._wanted, symbol]) if s not in self._assets]
             self._fetch(missing)
         if symbol not in self._assets:
-            raise SymbolNotFoundError(
-                f"the source has no bars of {symbol!r} from {self._start} to {self._end}", symbol=symbol
-            )
+            raise SymbolNotFoundError(f"the source has no bars of {symbol!r}{self._range()}", symbol=symbol)
         return self._assets[symbol]
 
     def _fetch(self, symbols: Sequence[str]) -> None:
         fetched = self._source.fetch_sync(list(symbols), self._start, self._end, self.frequencies[0])
         kept = self._bars.filter(~pl.col("symbol").is_in(list(symbols)))
         self._bars = concat_bars([kept, fetched])
+        end = self._end or self._bars["timestamp"].dt.date().max()
         found = MemoryBars(fetched, calendar_name=self.calendar_name, frequency=self.frequencies[0])
         for symbol in found.symbols:
             seen = found.assets.lookup_symbol(symbol)
             last = seen.last_session
-            alive = last is None or last > self._end - _STILL_LISTED
+            alive = last is None or not isinstance(end, date) or last > end - _STILL_LISTED
             sid = self._assets[symbol].sid if symbol in self._assets else len(self._assets)
             self._assets[symbol] = Asset(
                 sid, symbol, self.calendar_name, seen.first_session, None if alive else last, seen.attributes
@@ -119,7 +171,7 @@ class SourceBars:
         names = list(self.symbols if symbols is None else symbols)
         for symbol in names:
             self.asset(symbol)
-        if start is not None and start < self._start:
+        if start is not None and self._start is not None and start < self._start:
             self._start = start
             self._fetch(names)
         held = MemoryBars(

@@ -109,7 +109,9 @@ def test_a_reference_names_a_version_a_tag_or_a_hash(text, expected):
         assert BundleReference.parse(parsed) is parsed
 
 
-@pytest.mark.parametrize("tag", ["latest", "3", "3rd", "", "a b", "a/b", "..", "a@b", "é", "x" * 65])
+@pytest.mark.parametrize(
+    "tag", ["latest", "Latest", "LATEST", "3", "3rd", "", "a b", "a/b", "..", "a@b", "é", "x" * 65]
+)
 def test_a_tag_cannot_be_taken_for_something_else(tag):
     with pytest.raises(RequestError, match="cannot be a tag"):
         check_tag(tag)

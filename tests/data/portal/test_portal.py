@@ -43,7 +43,9 @@ class Source:
     def fetch_sync(self, symbols, start, end, frequency):
         self.calls.append((tuple(symbols), start, end, frequency))
         stamps = self._bars["timestamp"].dt.date()
-        wanted = self._bars["symbol"].is_in(list(symbols)) & (stamps >= start) & (stamps <= end)
+        wanted = self._bars["symbol"].is_in(list(symbols))
+        wanted = wanted if start is None else wanted & (stamps >= start)
+        wanted = wanted if end is None else wanted & (stamps <= end)
         return self._bars.filter(wanted)
 
 
@@ -219,11 +221,49 @@ def test_the_seeds_arguments_serve_a_source(make_bars):
     assert portal.get_spot_value(finder.lookup_symbol("A"), "close", "2020-01-03") == 2.0
 
 
-def test_a_source_without_dates_serves_ten_years_to_today(make_bars):
-    bars = SourceBars(Source(make_bars({"A": [1, 2]})), ["A"], None, None)
-    start, end = bars.simulated
-    assert (end - start).days == 3652
+def test_a_source_without_dates_serves_what_it_delivers_fetched_once(make_bars):
+    source = Source(make_bars({"A": [1, 2, 3], "B": [None, 2, 3, 4]}))
+    bars = SourceBars(source, ["A", "B"], None, None)
+    # Thursday January 2 to Tuesday January 7, 2020.
+    assert bars.simulated() == (date(2020, 1, 2), date(2020, 1, 7))
+    portal = PolarsDataPortal(bars=bars)
+    assert portal.axis.length == 4
+    portal.columns([bars.assets.lookup_symbol("A"), bars.assets.lookup_symbol("B")])
+    assert source.calls == [(("A", "B"), None, None, "1d")]
     assert bars.calendar_name == "XNYS"
+    assert bars.assets.lookup_symbol("A").last_session is None
+
+
+def test_the_one_date_that_a_source_is_not_given_is_that_of_its_bars(make_bars):
+    def simulated(start, end):
+        return SourceBars(Source(make_bars({"A": [1, 2, 3]})), ["A"], start, end).simulated()
+
+    assert simulated(None, date(2020, 1, 3)) == (date(2020, 1, 2), date(2020, 1, 3))
+    assert simulated(date(2020, 1, 3), None) == (date(2020, 1, 2), date(2020, 1, 6))
+    assert simulated(date(2020, 1, 3), date(2021, 1, 1)) == (date(2020, 1, 3), date(2021, 1, 1))
+
+
+def test_a_source_that_lists_its_symbols_is_asked_for_them(make_bars):
+    class Listing(Source):
+        def list_symbols(self):
+            return ["A", "B"]
+
+    source = Listing(make_bars({"A": [1, 2], "B": [1, 2, 3]}))
+    assert SourceBars(source, [], None, None).simulated() == (date(2020, 1, 2), date(2020, 1, 6))
+    assert source.calls[0][0] == ("A", "B")
+
+
+def test_a_source_without_dates_symbols_or_bars_says_what_is_missing(make_bars):
+    source = Source(make_bars({"A": [1, 2]}))
+    with pytest.raises(RequestError, match=r"the symbols must be known before the run(.|\n)*symbols=\['AAPL'\]"):
+        SourceBars(source, [], None, None).simulated()
+    with pytest.raises(RequestError, match="the source has no bars of X, Y: nothing can be simulated"):
+        SourceBars(source, ["X", "Y"], None, None).simulated()
+    with pytest.raises(RequestError, match="no bars of A from 2023-11-28: nothing can be simulated"):
+        SourceBars(source, ["A"], date(2025, 1, 1), None).simulated()
+    start, end = SourceBars(source, [], date(2020, 1, 2), None).simulated()
+    assert start == date(2020, 1, 2)
+    assert end >= date(2025, 1, 1)
 
 
 def test_an_asset_of_a_source_that_ended_long_ago_is_delisted(make_bars):
