@@ -41,16 +41,18 @@ def ingest(folder: Path, repeats: int = 3) -> list[Figure]:
     """CSV of 500 symbols x 10 years, as one long file and as one file per symbol."""
     figures = []
     for label, path in zip(("one file", "500 files"), write_csv_files(folder), strict=True):
-        rates: dict[str, list[float]] = {"polars": [], "ours": []}
+        rates: dict[str, list[float]] = {"polars": [], "ours": [], "cold": []}
         peak = 0.0
         for _ in range(repeats):
             for who, taken in rates.items():
-                done = in_process("tests.bench.ingest", who, str(path), str(folder / f"home-{who}"))
+                name, env = ("ours", {}) if who == "cold" else (who, {"BENCH_WARM": "1"})
+                done = in_process("tests.bench.ingest", name, str(path), str(folder / f"home-{name}"), env=env)
                 taken.append(done["rows"] / done["seconds"] / 1e6)
-                peak = max(peak, done["peak_mb"]) if who == "ours" else peak
-        peer, mine = (statistics.median(rates[who]) for who in ("polars", "ours"))
+                peak = peak if who == "polars" else max(peak, done["peak_mb"])
+        peer, mine, cold = (statistics.median(rates[who]) for who in ("polars", "ours", "cold"))
         figures += [
             Figure(f"CSV ingest, {label}", "polars alone", peer, mine, "M rows/s", ">= 0.7", mine >= 0.7),
+            Figure(f"CSV ingest, {label}, first in process", "polars alone", peer, cold, "M rows/s", "-", True),
             Figure(f"CSV ingest, {label}: peak", "-", 0, peak, "MB", "< 1,000", peak < 1_000),
         ]
     return figures

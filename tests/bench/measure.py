@@ -57,13 +57,16 @@ def each(repeats: int, run: Callable[[], Any]) -> list[float]:
 def command_seconds(command: Sequence[str], env: dict[str, str] | None = None) -> float:
     """Return the seconds of a command from start to end; raises if it fails."""
     begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}
+    )
     return time.perf_counter() - begin
 
 
-def in_process(module: str, *arguments: str) -> dict[str, Any]:
+def in_process(module: str, *arguments: str, env: dict[str, str] | None = None) -> dict[str, Any]:
     """Run ``python -m module`` and return the JSON object that it prints last, with its peak memory."""
-    done = subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
     return json.loads(done.stdout.splitlines()[-1])
 
 

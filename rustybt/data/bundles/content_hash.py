@@ -47,6 +47,8 @@ BLOCK_KEY = ("frequency", "symbol", "month")
 _FORMAT = b"rustybt-bars-1"
 _ROOT_FORMAT = b"rustybt-content-1"
 _HEADER = struct.Struct("<iq6B")  # month, rows, five scales, bytes a value
+#: The same, for all blocks at once.
+_HEADERS = np.dtype([("month", "<i4"), ("rows", "<i8"), ("scales", "u1", (len(VALUE_COLUMNS),)), ("width", "u1")])
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 #: Wide enough to shift any contract value to an integer without rounding.
@@ -119,14 +121,17 @@ def _digests(
             )
         return
     integers, scales = columns
-    body = np.column_stack([stamps, *integers]).astype("<i8", copy=False).tobytes()
     width = 8 * (1 + len(VALUE_COLUMNS))
+    body = np.column_stack([stamps, *integers]).astype("<i8", copy=False).tobytes()
+    headers = np.empty(len(starts), dtype=_HEADERS)
+    headers["month"], headers["rows"], headers["scales"], headers["width"] = months[starts], ends - starts, scales, 8
+    packed, size = headers.tobytes(), headers.itemsize
     prefix, previous = b"", None
-    for index, (start, end, symbol) in enumerate(zip(starts.tolist(), ends.tolist(), symbols, strict=True)):
+    cuts = zip(range(0, len(packed), size), (starts * width).tolist(), (ends * width).tolist(), symbols, strict=True)
+    for at, start, end, symbol in cuts:
         if symbol != previous:
             prefix, previous = _prefix(frequency, symbol), symbol
-        header = _HEADER.pack(int(months[start]), end - start, *scales[index].tolist(), 8)
-        yield hashlib.sha256(prefix + header + body[start * width : end * width]).digest()
+        yield hashlib.sha256(prefix + packed[at : at + size] + body[start:end]).digest()
 
 
 def _prefix(frequency: str, symbol: str) -> bytes:

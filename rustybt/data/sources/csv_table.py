@@ -141,20 +141,22 @@ def parse_rows(data: bytes, header: Header, positions: Mapping[str, int], label:
     """
     lines: pl.Series | None = None
     ragged: tuple[tuple[int, str, str], ...] = ()
-    line_count = count_lines(data)
-    if b'"' not in data and data.count(b"\n\n") + data.count(b"\n\r") > _MANY_BLANKS:
+    counts = _Counts.of(data, header)
+    line_count = counts.lines
+    if b'"' not in data and counts.are_short and data.count(b"\n\n") + data.count(b"\n\r") > _MANY_BLANKS:
         # As rows of nulls they would take a hundred times their size.
         data, lines = _without_blanks(data)
+        counts = _Counts.of(data, header)
     if b'"' in data and _has_text_after_quotes(data, header.separator):
         # Polars and a lenient reader make 12 of "1"2.
         return _parse_slow(data, header, positions, label, first_line, strict=True)
-    table = _parse_fast(data, header)
+    table = _parse_fast(data, header, counts)
     if table is None and b'"' not in data:
         data, kept, ragged = _set_aside(data, header)
         if lines is not None:
             ragged = tuple((int(lines[at]), reason, text) for at, reason, text in ragged)
         lines = kept if lines is None else lines.gather(kept)
-        table = _parse_fast(data, header)
+        table = _parse_fast(data, header, _Counts.of(data, header))
     if table is None:
         return _parse_slow(data, header, positions, label, first_line)
     numbered = table.with_row_index(LINE) if lines is None else table.with_columns(lines.alias(LINE))
@@ -212,7 +214,25 @@ def _set_aside(data: bytes, header: Header) -> tuple[bytes, pl.Series, tuple[tup
     return b"".join(parts), pl.Series(LINE, np.flatnonzero(keep), dtype=pl.UInt32), tuple(ragged)
 
 
-def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Separators and lines of a text; every record has its fields only if the numbers say so."""
+
+    separators: int
+    lines: int
+    width: int
+
+    @classmethod
+    def of(cls, data: bytes, header: Header) -> _Counts:
+        return cls(data.count(header.separator.encode()), count_lines(data), len(header.names))
+
+    @property
+    def are_short(self) -> bool:
+        """True where some line has too few separators: a blank one, or a ragged one."""
+        return self.separators < (self.width - 1) * self.lines or self.width == 1
+
+
+def _parse_fast(data: bytes, header: Header, counts: _Counts) -> pl.DataFrame | None:
     """Return every field as text, or None unless each record provably has as many as the header."""
     width = len(header.names)
     schema = {f"c{i}": pl.String for i in range(width)}
@@ -223,7 +243,7 @@ def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
         )
     except pl.exceptions.PolarsError:
         return None
-    separators, breaks = data.count(header.separator.encode()), count_lines(data)
+    separators = counts.separators
     if has_quotes:
         inside = table.select(
             pl.sum_horizontal(pl.all().str.count_matches(header.separator, literal=True).sum()).alias("separators"),
@@ -233,7 +253,7 @@ def _parse_fast(data: bytes, header: Header) -> pl.DataFrame | None:
             # A field over several lines: the slow reader knows the line of each record.
             return None
         separators -= inside[0]
-    if breaks != table.height:
+    if counts.lines != table.height:
         return None
     expected = (width - 1) * table.height
     if separators == expected:
