@@ -27,7 +27,7 @@ from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pin
 from rustybt.trading.result import Result
 from rustybt.trading.run_inputs import align_returns, parse_capital, parse_date
 from rustybt.trading.simulation import Progress, Simulation
-from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, strategy_error
+from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, stop_if_loading, strategy_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -205,6 +205,7 @@ class TradingAlgorithm:
             The strategy raised; the message names the bar, the session and the line, and `partial_result` on the error
             is the result of the sessions before it.
         """
+        stop_if_loading()
         with ExitStack() as stack:
             bars = self._open(stack)
             start, end = self._range(bars)

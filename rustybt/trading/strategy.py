@@ -6,6 +6,7 @@ import ast
 import difflib
 import linecache
 import traceback
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ("initialize", "handle_data", "before_trading_start", "analyze")
 _MARK = "__rustybt_script__"
+_loading: ContextVar[bool] = ContextVar("rustybt_loading_script", default=False)
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+
+
+class ScriptEndsHereError(BaseException):
+    """A script that is loaded for its functions asks for a run of its own: what it defined so far is the strategy.
+
+    Not an Exception, so that no handler of the script keeps it.
+    """
+
+
+def stop_if_loading() -> None:
+    """Stop a script that is being loaded: its program runs when it is started itself, not when a replay reads it."""
+    if _loading.get():
+        raise ScriptEndsHereError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +106,17 @@ def run_script(script: Script, filename: str) -> Strategy:
     # So that tracebacks show the line even when the file is gone, as in a replay.
     lines = script.text.splitlines(keepends=True)
     linecache.cache[filename] = (len(script.text), None, lines, filename)
+    token = _loading.set(True)
     try:
         exec(compile(script.text, filename, "exec"), namespace)  # noqa: S102 - running the user's script is the request
+    except ScriptEndsHereError:
+        pass
     except RustybtError:
         raise
     except Exception as error:
         raise strategy_error(error, "while it was loaded", filename) from error
+    finally:
+        _loading.reset(token)
     for name, value in values.items():
         if name not in namespace or name.startswith("__"):
             names = [key for key in namespace if not key.startswith("_")]

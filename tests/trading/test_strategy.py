@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 
 import pytest
 
-from rustybt.algorithm import load_script, run_algorithm
+from rustybt.algorithm import load_script, replay, run_algorithm
+from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import RequestError, StrategyError
+from rustybt.market.provenance import Provenance
+from rustybt.testing import frame_of_bars
 from rustybt.trading.strategy import Script, script_of, strategy_error
 
 
@@ -173,3 +178,38 @@ def test_functions_of_two_scripts_are_of_none(write):
 def test_an_error_without_a_line_of_the_users_is_told_all_the_same():
     found = strategy_error(ValueError("x"), "in analyze")
     assert found.message == "the strategy, in analyze: ValueError: x"
+
+
+def test_a_script_is_loaded_up_to_the_run_that_it_starts_itself(tmp_path):
+    path = tmp_path / "program.py"
+    marker = tmp_path / "ran-on"
+    path.write_text(
+        "from pathlib import Path\n"
+        "from rustybt import run_algorithm\n"
+        "def initialize(context): pass\n"
+        "try:\n"
+        "    run_algorithm(bundle='us', initialize=initialize)\n"
+        "except Exception:\n"
+        f"    Path({str(marker)!r}).touch()\n"
+        f"Path({str(marker)!r}).touch()\n"
+    )
+    assert load_script(path).initialize is not None
+    assert not marker.exists()
+
+
+def test_replaying_a_program_does_not_run_or_save_it_again(tmp_path):
+    rows = [("A", f"2024-01-{day:02d}", "10") for day in (2, 3, 4, 5)]
+    with BundleStore(tmp_path / "home") as store:
+        store.commit("us", frame_of_bars(rows), Provenance("frame"))
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import rustybt as rb\n"
+        "def initialize(context): pass\n"
+        f"store = rb.BundleStore({str(tmp_path / 'home')!r})\n"
+        f"rb.run_algorithm(bundle='us', store=store, initialize=initialize).save({str(tmp_path / 'result')!r})\n"
+    )
+    subprocess.run([sys.executable, str(program)], check=True)
+    saved = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "result").iterdir()}
+    with BundleStore(tmp_path / "home") as store:
+        assert replay(tmp_path / "result", store).is_same
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "result").iterdir()} == saved
