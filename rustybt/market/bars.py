@@ -114,6 +114,23 @@ def sort_bars(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("symbol", "timestamp", maintain_order=True)
 
 
+def join_frames(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of all frames, one behind the other; there must be at least one.
+
+    The one way to join frames: Polars takes decimals of different scale together by cutting digits without a word.
+
+    Raises
+    ------
+    DataQualityError
+        Two frames have different columns or dtypes.
+    """
+    parts = list(frames)
+    for part in parts[1:]:
+        if part.schema != parts[0].schema:
+            raise DataQualityError(f"cannot join frames of different schemas: {parts[0].schema} and {part.schema}")
+    return pl.concat(parts)
+
+
 def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Return all rows of contract frames, sorted; the only place where bars are joined.
 
@@ -131,7 +148,7 @@ def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     parts = [part for part in parts if part.height]
     if len(parts) <= 1:
         return parts[0] if parts else empty_bars()
-    joined = pl.concat(parts)
+    joined = join_frames(parts)
     order = interleaved_order(parts)
     return check_bars(sort_bars(joined)) if order is None else joined[order]
 
@@ -142,7 +159,7 @@ def interleaved_order(parts: Sequence[pl.DataFrame]) -> np.ndarray[tuple[int], n
     Each part is sorted by (symbol, timestamp). Where no two parts overlap in the time of a symbol, as with a base and its
     tail, whole runs are put one behind the other, which is many times faster than sorting.
     """
-    runs = pl.concat(_runs(part) for part in parts).with_columns(offset=pl.col("length").cum_sum() - pl.col("length"))
+    runs = join_frames(_runs(part) for part in parts).with_columns(offset=pl.col("length").cum_sum() - pl.col("length"))
     runs = runs.sort("symbol", "first")
     overlapping = (pl.col("symbol") == pl.col("symbol").shift(1)) & (pl.col("first") <= pl.col("last").shift(1))
     if runs.select(overlapping.any()).item():

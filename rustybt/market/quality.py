@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, PRICE_COLUMNS, VALUE_COLUMNS, series_starts, sort_bars
+from rustybt.market.bars import (
+    BAR_COLUMNS,
+    BAR_SCHEMA,
+    PRICE_COLUMNS,
+    VALUE_COLUMNS,
+    join_frames,
+    series_starts,
+    sort_bars,
+)
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.quality_gaps import find_gaps, label_text
 from rustybt.market.quality_outliers import find_outliers
@@ -124,7 +132,7 @@ def check_quality(
     rules = [(reason, mask) for reason, mask in rules if mask.any()]
     clean, bad = _split(frame, rules, given)
     clean, conflicting, duplicates = _deduplicate(clean)
-    bad = pl.concat([bad, conflicting]) if conflicting.height else bad
+    bad = join_frames([bad, conflicting]) if conflicting.height else bad
     counts = Counter(part for reason in bad["reason"].to_list() for part in reason.split(SEPARATOR))
     report = _report(clean, subjects, parsed, tuple(actions), bad)
     report = replace(

@@ -17,7 +17,7 @@ from rustybt.data.bundles.revision import read_blocks
 from rustybt.data.bundles.storage.parquet import column_floats
 from rustybt.errors import CorruptBundleError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
-from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars, interleaved_order, series_starts
+from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars, interleaved_order, join_frames, series_starts
 from rustybt.market.calendars import get_calendar, library_version
 from rustybt.market.corporate_actions import CorporateAction, in_force
 from rustybt.market.frequency import DAILY, Frequency
@@ -454,7 +454,7 @@ class Bundle:
 def _to_arrays(parts: Sequence[pl.DataFrame], fields: Sequence[str]) -> BarArrays:
     """Join narrow frames as float64 columns; each part's integers keep their own scale until they are floats."""
     frames = [part.select("timestamp", "symbol") for part in parts]
-    keys = pl.concat(frames) if frames else empty_bars().select("timestamp", "symbol")
+    keys = join_frames(frames) if frames else empty_bars().select("timestamp", "symbol")
     values = {name: np.concatenate([column_floats(part[name]) for part in parts] or [np.empty(0)]) for name in fields}
     if len(parts) > 1:
         order = interleaved_order(parts)

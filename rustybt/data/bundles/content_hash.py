@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rustybt.market.bars import DECIMAL, VALUE_COLUMNS, series_starts
+from rustybt.market.bars import DECIMAL, VALUE_COLUMNS, join_frames, series_starts
 from rustybt.market.decimals import MAX_SCALE, narrow
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _digest_exactly(block: pl.DataFrame, frequency: str, symbol: str, stamps: In
 def merge_blocks(*tables: pl.DataFrame) -> pl.DataFrame:
     """Return one block table: a later table replaces what it names in an earlier one; a block of no rows is gone."""
     return (
-        pl.concat([BLOCK_SCHEMA.to_frame(), *tables])
+        join_frames([BLOCK_SCHEMA.to_frame(), *tables])
         .unique(subset=list(BLOCK_KEY), keep="last", maintain_order=True)
         .filter(pl.col("rows") > 0)
         .sort(*BLOCK_KEY)

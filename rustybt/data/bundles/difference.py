@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rustybt.data.bundles.content_hash import BLOCK_KEY, months_of
-from rustybt.market.bars import BAR_SCHEMA, DECIMAL, TIMESTAMP, VALUE_COLUMNS, empty_bars
+from rustybt.market.bars import BAR_SCHEMA, DECIMAL, TIMESTAMP, VALUE_COLUMNS, empty_bars, join_frames
 
 if TYPE_CHECKING:
     from rustybt.data.bundles.bundle import Bundle
@@ -102,9 +102,9 @@ def diff_versions(before: Bundle, after: Bundle) -> BundleDiff:
     return BundleDiff(
         before.reference,
         after.reference,
-        pl.concat(added),
-        pl.concat(removed),
-        pl.concat(changed),
+        join_frames(added),
+        join_frames(removed),
+        join_frames(changed),
         tuple(action for key, action in new_actions.items() if key not in old_actions),
         tuple(action for key, action in old_actions.items() if key not in new_actions),
         tuple(
@@ -117,7 +117,7 @@ def _differing_blocks(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame
     keys = [*BLOCK_KEY, "digest"]
     old, new = before.select(keys), after.select(keys)
     return (
-        pl.concat([old.join(new, on=keys, how="anti"), new.join(old, on=keys, how="anti")])
+        join_frames([old.join(new, on=keys, how="anti"), new.join(old, on=keys, how="anti")])
         .select(BLOCK_KEY)
         .unique()
         .sort(BLOCK_KEY)
@@ -149,7 +149,7 @@ def _changes(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         for name in VALUE_COLUMNS
     ]
     order = pl.Enum(VALUE_COLUMNS)
-    joined = pl.concat(parts).sort("symbol", "timestamp", pl.col("field").cast(order))
+    joined = join_frames(parts).sort("symbol", "timestamp", pl.col("field").cast(order))
     return joined.select(list(CHANGE_SCHEMA))
 
 

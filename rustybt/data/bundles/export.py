@@ -20,7 +20,7 @@ from rustybt.data.bundles.records import Alias, AssetRecord, CommitResult, Descr
 from rustybt.data.bundles.storage.local import translated
 from rustybt.data.bundles.storage.parquet import decode_bars, encode_bars, narrow_bars
 from rustybt.errors import BadResponseError, MissingDependencyError, RequestError, SourceUnavailableError
-from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, VALUE_COLUMNS, check_bars, sort_bars
+from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, VALUE_COLUMNS, check_bars, join_frames, sort_bars
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.decimals import parse_decimals
 from rustybt.market.frequency import Frequency
@@ -262,7 +262,7 @@ def _check_content(folder: Path, exported: _Exported) -> None:
     for frequency in exported.frequencies:
         parts = _parts(folder / f"bars_{frequency}", exported.data_format, None)
         blocks.extend(hash_blocks(check_bars(rows), frequency) for rows in parts)
-    found = content_hash(pl.concat(blocks).sort("frequency", "symbol", "month"), exported.description.hashed())
+    found = content_hash(join_frames(blocks).sort("frequency", "symbol", "month"), exported.description.hashed())
     if found != exported.content_hash:
         raise BadResponseError(
             f"{folder} does not hold what was exported: its content hash is {found[:12]}… instead of "

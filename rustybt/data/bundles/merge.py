@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rustybt.data.bundles.content_hash import months_of
-from rustybt.market.bars import BAR_COLUMNS, VALUE_COLUMNS
+from rustybt.market.bars import BAR_COLUMNS, VALUE_COLUMNS, join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def merge_bars(old: pl.DataFrame, new: pl.DataFrame, scope: Scope | None = None)
     """
     if old.is_empty():
         return Merged(new, new.height, 0, 0, 0, _touched(new))
-    both = pl.concat([old, new])
+    both = join_frames([old, new])
     is_new = np.zeros(both.height, dtype=bool)
     is_new[old.height :] = True
     order = both.with_row_index("__row").sort("symbol", "timestamp", "__row")
@@ -116,4 +116,4 @@ def _touched(bars: pl.DataFrame) -> pl.DataFrame:
 
 def join_touched(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return each distinct (symbol, month) of several merges, sorted."""
-    return pl.concat([TOUCHED_SCHEMA.to_frame(), *parts]).unique().sort("symbol", "month")
+    return join_frames([TOUCHED_SCHEMA.to_frame(), *parts]).unique().sort("symbol", "month")

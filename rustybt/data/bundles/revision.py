@@ -25,7 +25,7 @@ from rustybt.data.bundles.layout import (
 from rustybt.data.bundles.merge import Merged, Scope, join_touched, merge_bars
 from rustybt.data.bundles.records import FileRecord
 from rustybt.data.bundles.storage.parquet import encode_bars, encode_table, narrow_bars, widen
-from rustybt.market.bars import concat_bars, empty_bars
+from rustybt.market.bars import concat_bars, empty_bars, join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,7 +90,7 @@ class Revision:
             *(pl.lit(0, dtype=pl.Int64).alias(name) for name in ("rows", "first", "last")),
             pl.lit(b"").alias("digest"),
         )
-        difference = pl.concat([fresh, gone])
+        difference = join_frames([fresh, gone])
         merged = merge_blocks(blocks, difference)
         self._write_blocks(merged, difference)
         return merged
@@ -205,7 +205,7 @@ class Revision:
             rows = self._touched_rows(held, touched, may_hold_more=len(group) == 1)
             if rows.height:
                 hashed.append(hash_blocks(rows, self._frequency.name))
-        return pl.concat([BLOCK_SCHEMA.to_frame(), *hashed])
+        return join_frames([BLOCK_SCHEMA.to_frame(), *hashed])
 
     def _block_groups(self) -> list[list[FileRecord]]:
         """Return files in groups so that no block lies in two groups, each group small."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from rustybt.data.bundles.content_hash import BLOCK_SCHEMA, content_hash, hash_blocks
 from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.manifest import Manifest
 from rustybt.errors import CorruptBundleError, RustybtError
-from rustybt.market.bars import check_bars
+from rustybt.market.bars import check_bars, join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +108,7 @@ def _check_content(bundle: Bundle) -> None:
     blocks = [BLOCK_SCHEMA.to_frame()]
     for frequency in bundle.frequencies:
         blocks.extend(hash_blocks(check_bars(rows), frequency) for rows in bundle.batches(frequency))
-    rebuilt = pl.concat(blocks).sort("frequency", "symbol", "month")
+    rebuilt = join_frames(blocks).sort("frequency", "symbol", "month")
     found = content_hash(rebuilt, bundle.description.hashed())
     if found != bundle.content_hash:
         raise CorruptBundleError(

@@ -16,6 +16,7 @@ from rustybt.data.sources.csv_table import Header, TextTable, parse_rows, read_h
 from rustybt.data.sources.delivery import empty_quarantine
 from rustybt.data.sources.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
+from rustybt.market.bars import join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,9 +193,9 @@ def _parse_large(head: Head, code: int, symbol: str, form: CsvFormat) -> list[Te
     parts = list(read_long_blocks([head], form, lambda _: None))
     rows = [part.rows.with_columns(pl.lit(symbol).alias("symbol"), pl.lit(code, dtype=pl.UInt32).alias(FILE))
             for part in parts if part.rows.height]  # fmt: skip
-    quarantined = pl.concat([part.quarantined for part in parts]).with_columns(symbol=pl.lit(symbol))
+    quarantined = join_frames([part.quarantined for part in parts]).with_columns(symbol=pl.lit(symbol))
     hashes = {name: digest for part in parts for name, digest in part.hashes.items()}
-    return [TextRows(pl.concat(rows) if rows else pl.DataFrame(), quarantined, {}, hashes)]
+    return [TextRows(join_frames(rows) if rows else pl.DataFrame(), quarantined, {}, hashes)]
 
 
 def _parse_group(
