@@ -6,10 +6,16 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from rustybt.data.portal import MemoryBars
 from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.calendars import get_calendar
+
+# A machine that gates changes tries the same examples each time; a developer's tries new ones.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile("gate" if os.environ.get("CI") else "search")
 
 
 @pytest.fixture(autouse=True)
