@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from rustybt.data.bundles import file_reader
+from rustybt.data.bundles.store import BundleStore
 from rustybt.data.portal import MemoryBars
 from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.calendars import get_calendar
@@ -27,6 +29,23 @@ def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("RUSTYBT_HOME", str(folder / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(folder / "config.toml"))
     return folder / "home"
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home):
+    with BundleStore(home) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def unverified(monkeypatch):
+    """Let every test read its files as a new process would."""
+    monkeypatch.setattr(file_reader, "_verified", {})
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rustybt.errors import RequestError
+from rustybt.logging import get_logger
 from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.trading_calendar import NO_BREAK, Instants, TradingCalendar
 
@@ -192,7 +193,8 @@ def _try(name: str, start: date, end: date) -> Any | None:
     with _quiet():
         try:
             return exchange_calendars.get_calendar(name, start=start.isoformat(), end=end.isoformat())
-        except _BUILD_ERRORS:
+        except _BUILD_ERRORS as error:
+            _note_failure(name, f"{start} to {end}", error)
             return None
 
 
@@ -204,9 +206,17 @@ def _bounds(name: str) -> tuple[date | None, date | None]:
         try:
             kind = type(exchange_calendars.get_calendar(name))
             low, high = kind.bound_min(), kind.bound_max()
-        except _BUILD_ERRORS:
+        except _BUILD_ERRORS as error:
+            _note_failure(name, "its default range", error)
             return None, None
     return (low.date() if low is not None else None), (high.date() if high is not None else None)
+
+
+def _note_failure(name: str, span: str, error: Exception) -> None:
+    """Leave a trace of what the library said; that the calendar is known only in part, its bounds tell everyone."""
+    get_logger(__name__).debug(
+        "calendar_not_built", calendar=name, range=span, reason=f"{type(error).__name__}: {error}"
+    )
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class StorageContract:
     @pytest.fixture
     def storage(self) -> Storage:
         """Return the empty storage under test."""
-        raise NotImplementedError("give the fixture `storage`")
+        pytest.fail("derive from this class and give the fixture `storage`")
 
     def test_a_file_comes_back_byte_for_byte(self, storage: Storage) -> None:
         """Whatever the bytes, none at all included."""

@@ -5,26 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rustybt.data.bundles import file_reader
-from rustybt.data.bundles.store import BundleStore
-
 WORKER = Path(__file__).with_name("worker.py")
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home):
-    with BundleStore(home) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def unverified(monkeypatch):
-    monkeypatch.setattr(file_reader, "_verified", {})
 
 
 @pytest.fixture
