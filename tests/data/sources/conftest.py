@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from rustybt.data.bundles.store import BundleStore
+from rustybt.data.sources import CSVDataSource
+from rustybt.errors import BadResponseError
 
 #: XNYS was open on these five days of January 2020; the 4th and 5th were a weekend.
 ROWS = """date,open,high,low,close,volume
@@ -37,3 +39,26 @@ def write(tmp_path):
         return path
 
     return _write
+
+
+@pytest.fixture
+def refused(write, store):
+    """Ingest one file and return the error it ends with; no bundle may exist afterwards."""
+
+    def _refused(content, error=BadResponseError, name="A.csv", **options):
+        with pytest.raises(error) as caught:
+            CSVDataSource(write(name, content), **options).ingest_to_bundle("us", store=store)
+        assert store.list_bundles() == []
+        return caught.value
+
+    return _refused
+
+
+@pytest.fixture
+def ingested(write, store):
+    """Ingest one file and return the report."""
+
+    def _ingested(content, name="A.csv", **options):
+        return CSVDataSource(write(name, content), **options).ingest_to_bundle("us", store=store)
+
+    return _ingested
