@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -64,6 +64,10 @@ class Provenance(FrozenRecord):
         Source options that shape the data; never a key.
     files
         Base name and SHA-256 of each local input file.
+    resampled_from
+        Frequency that the bars were made of, where the vendor lacks theirs; empty where it has it.
+    revisions
+        What the source changed about bars that were stored before, see `rustybt.market.revisions.BarRevision`.
     """
 
     source_type: str
@@ -82,10 +86,18 @@ class Provenance(FrozenRecord):
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     package_version: str = ""
+    resampled_from: str = ""
+    revisions: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**asdict(self), "symbols": list(self.symbols), "options": dict(self.options), "files": dict(self.files)}
+        return {
+            **asdict(self),
+            "symbols": list(self.symbols),
+            "options": dict(self.options),
+            "files": dict(self.files),
+            "revisions": [dict(revision) for revision in self.revisions],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -93,4 +105,5 @@ class Provenance(FrozenRecord):
         known = {f.name for f in fields(cls)}
         values = {k: v for k, v in data.items() if k in known}
         values["symbols"] = tuple(values.get("symbols", ()))
+        values["revisions"] = tuple(values.get("revisions", ()))
         return cls(**values)

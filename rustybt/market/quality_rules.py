@@ -13,14 +13,12 @@ from rustybt.market.calendars import EARLIEST_DATE, LATEST_DATE
 from rustybt.market.frequency import DAILY
 from rustybt.market.quality_report import NOT_FINAL
 from rustybt.market.request import DAY_MICROSECONDS, check_symbol, to_microseconds
-from rustybt.market.trading_calendar import period_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rustybt.market.frequency import Frequency
     from rustybt.market.quality_subjects import Subjects
-    from rustybt.market.trading_calendar import Instants, TradingCalendar
 
     Rule = tuple[str, pl.Series]
 
@@ -124,23 +122,9 @@ def calendar_rules(bars: pl.DataFrame, subjects: Subjects, frequency: Frequency,
     if now_us is not None and int(stamps.max()) + _LONGEST_BAR > now_us:
         unfinished = np.zeros(bars.height, dtype=np.bool_)
         for calendar, rows in subjects.by_calendar(bars["symbol"]):
-            unfinished[rows] = _ends(stamps[rows], calendar, frequency) > now_us
+            unfinished[rows] = calendar.bar_ends(stamps[rows], frequency) > now_us
         rules.append((NOT_FINAL, pl.Series(unfinished) & bars["timestamp"].is_not_null()))
     return rules
-
-
-def _ends(stamps: Instants, calendar: TradingCalendar, frequency: Frequency) -> Instants:
-    """Return the instant at which each bar ends: its session's close, or its open and its length."""
-    if frequency.is_intraday:
-        return stamps + frequency.microseconds
-    numbers = period_numbers(calendar.sessions, frequency)
-    wanted = period_numbers((stamps // DAY_MICROSECONDS).astype("datetime64[D]"), frequency)
-    last = np.searchsorted(numbers, wanted, side="right") - 1
-    safe = np.maximum(last, 0)
-    known = (last >= 0) & (numbers[safe] == wanted) if numbers.size else np.zeros(stamps.shape, dtype=np.bool_)
-    # Without a session to ask, the bar lasts as long as its name says.
-    nominal = stamps + frequency.microseconds
-    return np.where(known, calendar.closes[safe], nominal) if numbers.size else nominal
 
 
 def is_off_session(reason: str) -> bool:

@@ -185,6 +185,41 @@ class TradingCalendar:
         order = np.argsort(starts)
         return starts[order], ends[order]
 
+    def bar_ends(self, labels: Instants, frequency: Frequency) -> Instants:
+        """Return the instant at which each bar is complete: the close of its session, week or month, or its own length.
+
+        An intraday bar that reaches over its session's close ends with the session. Where no session is known the bar
+        lasts as long as its name says.
+        """
+        nominal = labels + frequency.microseconds
+        if not self.sessions.size:
+            return nominal
+        if frequency.is_intraday:
+            at = self.session_of_instants(labels)
+            return np.where(at >= 0, np.minimum(nominal, self.closes[np.maximum(at, 0)]), nominal)
+        numbers = period_numbers(self.sessions, frequency)
+        wanted = period_numbers((labels // DAY_MICROSECONDS).astype("datetime64[D]"), frequency)
+        last = np.searchsorted(numbers, wanted, side="right") - 1
+        known = (last >= 0) & (numbers[np.maximum(last, 0)] == wanted)
+        return np.where(known, self.closes[np.maximum(last, 0)], nominal)
+
+    def period_labels(self, labels: Instants, frequency: Frequency) -> Instants:
+        """Return for weekly and monthly bars, wherever in their week or month they are labelled, the first session of it.
+
+        Where no session is known it is the Monday, or the first of the month. Other labels are returned unchanged.
+        """
+        if frequency.is_intraday or frequency == DAILY:
+            return labels
+        wanted = period_numbers((labels // DAY_MICROSECONDS).astype("datetime64[D]"), frequency)
+        first_days = period_starts(wanted, frequency)
+        if not self.sessions.size:
+            return first_days
+        numbers = period_numbers(self.sessions, frequency)
+        at = np.minimum(np.searchsorted(numbers, wanted), numbers.size - 1)
+        # Before and beyond what the calendar covers, a period may be known in part only.
+        whole = (numbers[at] == wanted) & self.covers((first_days // DAY_MICROSECONDS).astype("datetime64[D]"))
+        return np.where(whole, self.sessions[at].astype(np.int64) * DAY_MICROSECONDS, first_days)
+
     def sessions_hash(self, start: date, end: date) -> str:
         """Return the SHA-256 (hex) of the sessions from `start` to `end` with their opens, closes and breaks.
 
@@ -233,3 +268,13 @@ def period_numbers(days: Sessions, frequency: Frequency) -> Instants:
         # 1970-01-01 was a Thursday: day -3 was a Monday.
         return (numbers + 3) // 7
     return days.astype("datetime64[M]").astype(np.int64) if frequency.name == "1M" else numbers
+
+
+def period_starts(numbers: Instants, frequency: Frequency) -> Instants:
+    """Return the first day, microseconds since 1970 UTC, of each week (its Monday), month or day that `period_numbers` counts."""
+    if frequency.name == "1w":
+        return np.asarray((numbers * 7 - 3) * DAY_MICROSECONDS, dtype=np.int64)
+    if frequency.name == "1M":
+        days = numbers.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        return np.asarray(days * DAY_MICROSECONDS, dtype=np.int64)
+    return np.asarray(numbers * DAY_MICROSECONDS, dtype=np.int64)
