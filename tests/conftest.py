@@ -28,6 +28,7 @@ def own_home(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("rustybt")
     monkeypatch.setenv("RUSTYBT_HOME", str(folder / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(folder / "config.toml"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return folder / "home"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +20,12 @@ app = new_group("Show or change settings.")
 Origin = Annotated[bool, flag("--origin", text="Say where each value comes from.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as cache.max_size_bytes.", show_default=False)]
 Value = Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", show_default=False)]
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Such as polygon.", show_default=False)]
+Variable = Annotated[
+    str | None, typer.Option("--variable", metavar="V", help="Environment variable that the source reads.")
+]
+InKeyring = Annotated[bool, flag("--keyring", text="Store it in the system's keyring instead of a file.")]
 
 
 @command(app)
@@ -43,7 +51,7 @@ def set_(terminal: Terminal, *, key: Key, value: Value) -> None:
 
     Example: rustybt config set bundle.lock_timeout_seconds 120
     """
-    from rustybt.config import load_settings, set_value
+    from rustybt.config import load_settings, set_value, shown_value
 
     try:
         path = set_value(key, value)
@@ -51,9 +59,47 @@ def set_(terminal: Terminal, *, key: Key, value: Value) -> None:
         named = error.message if key in error.message else f"{key}: {error.message}"
         raise RequestError(named, hint=error.hint, **error.details) from None
     origin = load_settings(terminal.settings_overrides).origin(key)
+    shown = shown_value(key, value)
     if terminal.json:
-        terminal.data({"key": key, "value": value, "file": str(path)})
+        terminal.data({"key": key, "value": shown, "file": str(path)})
     else:
-        terminal.note(f"{key} = {value} in {path}")
-        if origin != "user file":
+        terminal.note(f"{key} = {shown} in {path}")
+        if not origin.startswith("user file"):
             terminal.note(f"note: here another value is in force, from {origin}: rustybt config show --origin")
+
+
+@command(app, "set-key", context_settings={"allow_extra_args": True})
+def set_key(
+    terminal: Terminal, ctx: typer.Context, *, source: Source, variable: Variable = None, keyring: InKeyring = False
+) -> None:
+    """Store a vendor's key in a file that only you can read; it is asked for, or read from stdin, one line a key.
+
+    Example: rustybt config set-key polygon
+    """
+    from rustybt.data.adapters import key_storage
+
+    if ctx.args:
+        # Taken only to be refused without being repeated.
+        raise RequestError(
+            "a key on the command line is seen by every user of this machine and kept by the shell",
+            hint=f"run rustybt config set-key {source}, which asks for it; and if others saw it, get a new one",
+        )
+    variables = key_storage.variables_of(source, variable)
+    keys = {name: _read_key(name) for name in variables}
+    place = key_storage.store(source, keys, in_keyring=keyring)
+    if terminal.json:
+        terminal.data({"source": source, "variables": variables, "stored_in": place})
+        return
+    terminal.note(f"stored {' and '.join(variables)} in {place}")
+    for name in variables:
+        if os.environ.get(name):
+            terminal.note(f"note: here the environment variable {name} is set, and wins")
+
+
+def _read_key(name: str) -> str:
+    """Ask without echo; in a pipe read the next line."""
+    if sys.stdin.isatty():
+        import getpass
+
+        return getpass.getpass(f"{name}: ")
+    return sys.stdin.readline()
