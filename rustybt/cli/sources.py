@@ -10,6 +10,7 @@ from rustybt.cli.command import command, new_group
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
+    from rustybt.data.adapters.limits import VendorLimits
 
 app = new_group("Where bars can come from.")
 
@@ -29,20 +30,33 @@ def list_(terminal: Terminal) -> None:
         terminal.data({"sources": found})
         return
     terminal.table(
-        ["name", "available", "needs", "what"],
-        [(s.name, s.available, "" if s.available else s.pip_command or s.reason, _plain(s.doc)) for s in found],
+        ["name", "available", "streams", "key", "limits", "what"],
+        [
+            (
+                s.name,
+                s.available,
+                s.supports_live,
+                "needed" if s.limits is not None and s.limits.needs_key else "",
+                _in_short(s.limits) if s.available else s.pip_command or s.reason,
+                _plain(s.doc),
+            )
+            for s in found
+        ],
     )
 
 
-@command(app)
-def info(terminal: Terminal, *, name: Name) -> None:
-    """Show one source: what it delivers and which options it takes.
+@command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def info(terminal: Terminal, ctx: typer.Context, *, name: Name) -> None:
+    """Show one source: what it delivers, what its vendor allows, and which options it takes.
 
-    Example: rustybt sources info csv
+    Limits that depend on an option are shown for it.
+
+    Example: rustybt sources info ccxt --exchange kraken
     """
+    from rustybt.cli.ingest import read_options
     from rustybt.data.sources import source_info
 
-    found = source_info(name)
+    found = source_info(name, **read_options(ctx.args))
     if terminal.json:
         terminal.data(found)
         return
@@ -52,6 +66,9 @@ def info(terminal: Terminal, *, name: Name) -> None:
             ("what", _plain(found.doc)),
             ("available", found.available),
             *([] if found.available else [("needs", found.pip_command or found.reason)]),
+            *([("also called", ", ".join(found.aliases))] if found.aliases else []),
+            ("streams", found.supports_live),
+            *_limits(found.limits),
         ]
     )
     # Named as in Python: on the command line the built-in sources have some of them, under names that fit there.
@@ -59,6 +76,45 @@ def info(terminal: Terminal, *, name: Name) -> None:
     terminal.note(
         f"in Python: rb.get_source({found.name!r}, ...); on the command line: rustybt ingest {found.name} --help"
     )
+
+
+def _limits(limits: VendorLimits | None) -> list[tuple[str, object]]:
+    """Return what a vendor allows as lines of facts, with units."""
+    if limits is None:
+        return []
+    depth = ", ".join(f"{name} {days} days" for name, days in limits.depth_days.items())
+    return [
+        ("frequencies", f"{', '.join(limits.frequencies)}; others are resampled from these"),
+        ("history", _joined(depth, f"the newest {limits.depth_bars} bars" if limits.depth_bars else "")),
+        ("bars a page", limits.bars_per_page),
+        ("requests a minute", _or_none(limits.requests_per_minute)),
+        ("requests a day", _or_none(limits.requests_per_day)),
+        ("at once", limits.parallel_requests),
+        ("final after", f"{limits.settlement_delay_seconds / 60:g} min after the close of a bar"),
+        ("key", "needed" if limits.needs_key else "none needed"),
+        *(("note", note) for note in limits.notes),
+    ]
+
+
+def _in_short(limits: VendorLimits | None) -> str:
+    """Return the limits on one line."""
+    if limits is None:
+        return ""
+    rates = [
+        f"{limits.requests_per_minute:g}/min" if limits.requests_per_minute else "",
+        f"{limits.requests_per_day}/day" if limits.requests_per_day else "",
+        *(f"{name} {days} d" for name, days in limits.depth_days.items()),
+        f"newest {limits.depth_bars} bars" if limits.depth_bars else "",
+    ]
+    return ", ".join([" ".join(limits.frequencies), *(rate for rate in rates if rate)])
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part) or "back to the listing"
+
+
+def _or_none(value: float | None) -> object:
+    return "no limit stated" if not value else f"{value:g}"
 
 
 def _plain(text: str) -> str:

@@ -4,5 +4,6 @@ from rustybt.testing.bars import frame_of_bars
 from rustybt.testing.source_contract import SourceContract
 from rustybt.testing.storage_contract import StorageContract
 from rustybt.testing.store_contract import StoreContract
+from rustybt.testing.vendor_contract import FaultServer, VendorContract
 
-__all__ = ["SourceContract", "StorageContract", "StoreContract", "frame_of_bars"]
+__all__ = ["FaultServer", "SourceContract", "StorageContract", "StoreContract", "VendorContract", "frame_of_bars"]

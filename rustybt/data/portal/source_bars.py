@@ -12,10 +12,12 @@ from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
+from rustybt.market.corporate_actions import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
 
 #: Symbols of a source that names them itself are fetched unasked up to this many.
@@ -38,8 +40,8 @@ class SourceBars:
     """A data source as a `BarProvider`.
 
     Each symbol is fetched once over the simulated range and about a year before it; a longer history window fetches the
-    longer range again. Prices are taken as raw, and the source's corporate actions are not known here: ingest into a
-    bundle to have both.
+    longer range again. Corporate actions and the price basis are those of the fetch; a source that tells of none has raw
+    prices without events.
 
     Parameters
     ----------
@@ -70,6 +72,9 @@ class SourceBars:
         self.frequencies = (frequency,)
         self._wanted = list(dict.fromkeys(symbols))
         self._bars = empty_bars()
+        self._basis = "raw"
+        self._actions: dict[str, CorporateAction] = {}
+        self._canonical: dict[str, str] = {}
         self._assets: dict[str, Asset] = {}
         self.assets = SourceAssets(self)
 
@@ -137,15 +142,17 @@ class SourceBars:
         SymbolNotFoundError
             The source has no bars of it in the range.
         """
+        symbol = self._canonical.get(symbol, symbol)
         if symbol not in self._assets:
             missing = [s for s in dict.fromkeys([*self._wanted, symbol]) if s not in self._assets]
             self._fetch(missing)
+            symbol = self._canonical.get(symbol, symbol)
         if symbol not in self._assets:
             raise SymbolNotFoundError(f"the source has no bars of {symbol!r}{self._range()}", symbol=symbol)
         return self._assets[symbol]
 
     def _fetch(self, symbols: Sequence[str]) -> None:
-        fetched = self._source.fetch_sync(list(symbols), self._start, self._end, self.frequencies[0])
+        fetched, attributes = self._ask(symbols)
         kept = self._bars.filter(~pl.col("symbol").is_in(list(symbols)))
         self._bars = concat_bars([kept, fetched])
         end = self._end or self._bars["timestamp"].dt.date().max()
@@ -156,8 +163,25 @@ class SourceBars:
             alive = last is None or not isinstance(end, date) or last > end - _STILL_LISTED
             sid = self._assets[symbol].sid if symbol in self._assets else len(self._assets)
             self._assets[symbol] = Asset(
-                sid, symbol, self.calendar_name, seen.first_session, None if alive else last, seen.attributes
+                sid,
+                symbol,
+                self.calendar_name,
+                seen.first_session,
+                None if alive else last,
+                attributes.get(symbol, seen.attributes),
             )
+
+    def _ask(self, symbols: Sequence[str]) -> tuple[pl.DataFrame, Mapping[str, AssetAttributes]]:
+        """Return bars and asset attributes; events and price basis are kept."""
+        request = (list(symbols), self._start, self._end, self.frequencies[0])
+        with_events = getattr(self._source, "fetch_with_events", None)
+        if with_events is None:
+            return self._source.fetch_sync(*request), {}
+        delivery = with_events(*request)
+        self._basis = delivery.price_basis
+        self._canonical.update((alias, symbol) for symbol, alias in delivery.aliases.items())
+        self._actions.update((action.event_id, action) for action in delivery.actions)
+        return delivery.bars, delivery.assets
 
     def read_arrays(
         self,
@@ -183,15 +207,16 @@ class SourceBars:
 
     def corporate_actions(
         self,
-        symbols: Sequence[str] | None = None,  # noqa: ARG002 - none are known
-        known_at: int | None = None,  # noqa: ARG002
+        symbols: Sequence[str] | None = None,
+        known_at: int | None = None,
     ) -> list[CorporateAction]:
-        """Return none: a bare source tells no events."""
-        return []
+        """Return the events of the fetched symbols that hold, by ex-date."""
+        wanted = None if symbols is None else set(symbols)
+        return in_force([a for a in self._actions.values() if wanted is None or a.symbol in wanted], known_at)
 
     def price_basis(self, symbol: str) -> str:  # noqa: ARG002 - one for all
-        """Return ``raw``."""
-        return "raw"
+        """Return how the source delivers prices."""
+        return self._basis
 
 
 class SourceAssets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from rustybt.data.sources import bridge
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from rustybt.data.adapters.limits import VendorLimits
+    from rustybt.data.adapters.series import StreamedBar
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.ingest_plan import IngestPlan
     from rustybt.data.sources.ingest_report import IngestReport
@@ -110,6 +112,12 @@ class DataSource(ABC):
         """Return what `fetch` returns; works with and without a running event loop."""
         return bridge.run(self.fetch(symbols, start, end, frequency))
 
+    def fetch_with_events(
+        self, symbols: Symbols, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
+    ) -> Delivery:
+        """Return what `fetch` returns, and beside it what the source knows of corporate actions, price basis and assets."""
+        return Delivery(self.fetch_sync(symbols, start, end, frequency))
+
     def deliver(
         self, request: BarRequest, progress: Progress | None = None
     ) -> Iterator[Delivery] | AsyncIterator[Delivery]:
@@ -124,6 +132,51 @@ class DataSource(ABC):
             Nothing can be delivered.
         """
         return self._deliver(request, progress)
+
+    def answers(
+        self, request: BarRequest, progress: Progress | None = None, *, starts: Mapping[str, int] | None = None
+    ) -> AsyncIterator[Delivery] | None:
+        """Return what `deliver` yields in the order of completion, each finished symbol as soon as it is there.
+
+        None for a source whose bars lie on this machine: nothing is gained by keeping them before the ingest is done.
+
+        Parameters
+        ----------
+        starts
+            Where single symbols begin instead of ``request.start``, microseconds since 1970 UTC.
+        """
+        del request, progress, starts
+        return None
+
+    def resolve(self, request: BarRequest) -> BarRequest:
+        """Return `request` in the source's own terms: canonical symbols, and open sides closed where it has limits.
+
+        Raises
+        ------
+        NotCoveredError
+            It begins before anything that the source keeps.
+        """
+        return request
+
+    def stream(self, symbols: Symbols, frequency: str | Frequency = "1m") -> AsyncIterator[StreamedBar]:
+        """Yield each bar of `symbols` when it is final, without a gap, a repetition or a step back.
+
+        Raises
+        ------
+        RequestError
+            The source cannot stream; `supports_live` says so.
+        """
+        raise RequestError(
+            f"source {self.name} cannot stream {frequency} bars of {symbols}",
+            hint="rustybt sources list shows which can",
+        )
+
+    def limits(self) -> VendorLimits | None:
+        """Return what the vendor allows; None for a source without limits."""
+        return None
+
+    def close(self) -> None:  # noqa: B027  a file needs no closing
+        """Close connections; a source can be used again after it."""
 
     async def _deliver(self, request: BarRequest, progress: Progress | None) -> AsyncIterator[Delivery]:
         symbols = sorted(request.symbols or self.list_symbols())

@@ -10,9 +10,12 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_WAIT_SECONDS = 0.25
 
 _lock = threading.Lock()
 _bridge: _LoopThread | None = None
@@ -51,10 +54,21 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return _run_aside(coroutine)
     future = asyncio.run_coroutine_threadsafe(coroutine, bridge.loop)
     try:
+        while not future.done():
+            # In short waits: a wait without end cannot be interrupted everywhere (not on Windows).
+            wait([future], timeout=_WAIT_SECONDS)
         return future.result()
     except BaseException:
         future.cancel()
         raise
+
+
+async def join(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` on the bridge and await it from any loop: a vendor's connections belong to one loop."""
+    bridge = _loop_thread()
+    if asyncio.get_running_loop() is bridge.loop:
+        return await coroutine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, bridge.loop))
 
 
 def _run_aside(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.market.bars import empty_bars
+from rustybt.market.bars import concat_bars, empty_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rustybt.errors import SourceError
     from rustybt.market.assets import AssetAttributes
@@ -52,8 +52,14 @@ class Delivery:
         ``raw``, ``split_adjusted``, ``split_dividend_adjusted`` or ``unknown``.
     number_rule
         How numbers became decimals, see `rustybt.market.provenance.Provenance`.
+    aliases
+        What the source calls a symbol, where that differs from its canonical name.
     failures
         Symbols that could not be delivered at all, with the reason.
+    skipped
+        Symbols that the source knows, without a bar in the range, with the reason.
+    resampled_from
+        Frequency that the bars were made of, where the source lacks the one asked for.
     files
         Base name and SHA-256 of each local file read.
     notes
@@ -67,6 +73,28 @@ class Delivery:
     actions: tuple[CorporateAction, ...] = ()
     price_basis: str = "raw"
     number_rule: str = "text"
+    aliases: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, SourceError] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    resampled_from: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def join_deliveries(deliveries: Iterable[Delivery]) -> Delivery:
+    """Return several deliveries of one source as one; bars sorted, `missing_volume`, quarantined rows and files left out."""
+    parts = list(deliveries)
+    with_bars = next((part for part in parts if part.bars.height), parts[0] if parts else Delivery())
+    return replace(
+        with_bars,
+        bars=concat_bars(part.bars for part in parts),
+        quarantined=empty_quarantine(),
+        missing_volume=None,
+        assets={key: value for part in parts for key, value in part.assets.items()},
+        actions=tuple(action for part in parts for action in part.actions),
+        aliases={key: value for part in parts for key, value in part.aliases.items()},
+        failures={key: value for part in parts for key, value in part.failures.items()},
+        skipped={key: value for part in parts for key, value in part.skipped.items()},
+        files={},
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )

@@ -11,12 +11,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import MissingDependencyError, RequestError
+from rustybt.logging import get_logger
 from rustybt.market.provenance import FrozenRecord, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.sources.base import DataSource
+
+logger = get_logger(__name__)
 
 GROUP = "rustybt.sources"
 BUILT_IN = "rustybt"
@@ -36,6 +40,8 @@ class SourceInfo(FrozenRecord):
         What its constructor takes, with what each option means.
     origin
         Distribution that brings it.
+    limits
+        What the vendor allows where nothing else is said; None for files, and for a source that needs an option to know.
     """
 
     name: str
@@ -46,10 +52,13 @@ class SourceInfo(FrozenRecord):
     options: Mapping[str, str] = field(default_factory=dict)
     origin: str = BUILT_IN
     aliases: tuple[str, ...] = ()
+    supports_live: bool = False
+    limits: VendorLimits | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**dict(self), "options": dict(self.options), "aliases": list(self.aliases)}
+        limits = None if self.limits is None else self.limits.to_json()
+        return {**dict(self), "options": dict(self.options), "aliases": list(self.aliases), "limits": limits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +133,14 @@ _BUILT_INS = (
     _Entry("csv", "rustybt.data.sources.csv", "CSVDataSource"),
     _Entry("csvdir", "rustybt.data.sources.csvdir", "CSVDirDataSource"),
     _Entry("frame", "rustybt.data.sources.frame", "FrameDataSource"),
+    _Entry(
+        "yfinance", "rustybt.data.sources.yfinance", "YFinanceDataSource", "yfinance", "yfinance", aliases=("yahoo",)
+    ),
+    _Entry("ccxt", "rustybt.data.sources.ccxt", "CCXTDataSource", "ccxt", "ccxt"),
+    _Entry("polygon", "rustybt.data.sources.polygon", "PolygonDataSource", "massive", "polygon", aliases=("massive",)),
+    _Entry("alpaca", "rustybt.data.sources.alpaca", "AlpacaDataSource", "alpaca", "alpaca"),
+    _Entry("alphavantage", "rustybt.data.sources.alphavantage", "AlphaVantageDataSource"),
 )
-# Asked for by people who read of them: an answer better than "unknown".
-_LATER = frozenset({"yfinance", "ccxt", "polygon", "massive", "alpaca", "alphavantage"})
 
 
 def get_source(name: str, **options: Any) -> DataSource:
@@ -185,15 +199,16 @@ def list_sources() -> list[SourceInfo]:
     return [_info(entry) for entry in _entries()]
 
 
-def source_info(name: str) -> SourceInfo:
-    """Return one source.
+def source_info(name: str, **options: Any) -> SourceInfo:
+    """Return one source; its limits may depend on `options`, such as ``exchange="kraken"``.
 
     Raises
     ------
     RequestError
-        No source of that name.
+        No source of that name, or no such option.
     """
-    return _info(_find(name))
+    entry = _find(name)
+    return _info(entry, get_source(name, **options) if options else None)
 
 
 def _entries() -> list[_Entry]:
@@ -224,12 +239,6 @@ def _find(name: str) -> _Entry:
     for entry in entries:
         if wanted in (entry.name.lower(), *entry.aliases):
             return entry
-    if wanted in _LATER:
-        raise RequestError(
-            f"source {wanted!r} comes with a later release",
-            hint="its bars as files go in now: rustybt ingest csv --path FILE --bundle NAME",
-            source=wanted,
-        )
     names = sorted({entry.name for entry in entries})
     near = get_close_matches(wanted, names, n=3)
     raise RequestError(
@@ -239,7 +248,7 @@ def _find(name: str) -> _Entry:
     )
 
 
-def _info(entry: _Entry) -> SourceInfo:
+def _info(entry: _Entry, made: DataSource | None = None) -> SourceInfo:
     try:
         kind = entry.load()
     except RequestError as error:
@@ -258,7 +267,21 @@ def _info(entry: _Entry) -> SourceInfo:
         options=_described(kind),
         origin=entry.origin,
         aliases=entry.aliases,
+        **_abilities(kind, made),
     )
+
+
+def _abilities(kind: type[DataSource], made: DataSource | None) -> dict[str, Any]:
+    """Return limits and streaming of a source that can be made without options; a broken one says nothing of them."""
+    accepted, _ = _parameters(kind)
+    if made is None and any(parameter.default is parameter.empty for parameter in accepted.values()):
+        return {}
+    try:
+        source = made or kind()
+        return {"supports_live": source.supports_live(), "limits": source.limits()}
+    except Exception as error:  # noqa: BLE001  a listing shows every source, also one of others that does not work
+        logger.debug("source_does_not_start", source=kind.name, why=type(error).__name__)
+        return {}
 
 
 def _signature(kind: type) -> list[inspect.Parameter]:
