@@ -6,6 +6,7 @@ import argparse
 import importlib
 import signal
 import threading
+import time
 
 SERVERS = {
     "yahoo": ("tests.fakes.yahoo", "YahooServer", "ingest yfinance --proxy {proxy} --ca-bundle {ca}"),
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="before every answer")
     parser.add_argument("--remember", action="store_true", help="answer the same request from memory")
     parser.add_argument("--seconds", type=float, default=3_600.0, help="then it ends by itself")
+    parser.add_argument("--fixed", action="store_true", help="stand still at the tests' own time, 2024-11-29 16:00 UTC")
     chosen = parser.parse_args()
     module, kind, words = SERVERS[chosen.vendor]
     through_proxy = chosen.vendor == "yahoo"
@@ -38,6 +40,8 @@ def main() -> None:
         tls=through_proxy,
         proxy=through_proxy,
     ) as server:
+        if not chosen.fixed:
+            server.now = time.time()
         proxy = server.proxy_url if through_proxy else ""
         print(f"listening {server.url} {proxy} {server.ca_bundle if through_proxy else ''}".rstrip(), flush=True)
         print("rustybt " + words.format(url=server.url, proxy=proxy, ca=server.ca_bundle), flush=True)

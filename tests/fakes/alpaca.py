@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,11 @@ class AlpacaServer(FakeServer):
         #: What the websocket says instead of authenticating or subscribing: a code and a text.
         self.refuses_auth: tuple[int, str] | None = None
         self.refuses_subscription: tuple[int, str] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a client is let in."""
+        return {"APCA_API_KEY_ID": self.key_id, "APCA_API_SECRET_KEY": self.secret}
 
     def host_names(self) -> list[str]:
         return ["data.alpaca.markets", "api.alpaca.markets", "paper-api.alpaca.markets", "stream.data.alpaca.markets"]
@@ -212,6 +218,7 @@ class AlpacaServer(FakeServer):
                 groups.setdefault(group, []).append(
                     {
                         "symbol": equity.symbol,
+                        "id": _uuid(equity.symbol, split.ex_date),
                         "cusip": "000000000",
                         "new_rate": Decimal(split.new),
                         "old_rate": Decimal(split.old),
@@ -224,6 +231,7 @@ class AlpacaServer(FakeServer):
                 groups.setdefault("cash_dividends", []).append(
                     {
                         "symbol": equity.symbol,
+                        "id": _uuid(equity.symbol, paid.ex_date),
                         "cusip": "000000000",
                         "rate": paid.amount,
                         "special": False,
@@ -407,6 +415,10 @@ def _print_asset(symbol: str, name: str, exchange: str, *, is_active: bool) -> d
         "easy_to_borrow": True,
         "fractionable": True,
     }
+
+
+def _uuid(*what: object) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, repr(what)))
 
 
 def _is_token(text: str | None) -> bool:

@@ -83,6 +83,11 @@ class AlphaVantageServer(FakeServer):
         #: Called with the text of each series before it is sent; a test may spoil it.
         self.spoil: Any = None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a client is let in."""
+        return {"ALPHAVANTAGE_API_KEY": self.key}
+
     def host_names(self) -> list[str]:
         return ["www.alphavantage.co"]
 

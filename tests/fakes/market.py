@@ -153,13 +153,13 @@ def noise(*what: object) -> int:
 
 @lru_cache(maxsize=64)
 def sessions(calendar: str) -> dict[date, tuple[datetime, datetime]]:
-    """Every session from 1990 to 2025 with its open and close in UTC."""
+    """Every session from 1990 on with its open and close in UTC."""
     import exchange_calendars
 
     first = {"XTKS": "1998-01-01"}.get(calendar, "1990-01-02")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's use of pandas is not our subject
-        found = exchange_calendars.get_calendar(calendar, start=first, end="2025-12-31").schedule
+        found = exchange_calendars.get_calendar(calendar, start=first, end="2027-06-30").schedule
     return {
         day.date(): (opened.to_pydatetime(), closed.to_pydatetime())
         for day, opened, closed in zip(found.index, found["open"].to_list(), found["close"].to_list(), strict=True)

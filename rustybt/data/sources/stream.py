@@ -109,6 +109,10 @@ class BarStream:
                     failures = 0
                     yield bar
                 reason: SourceError = SourceUnavailableError(f"the stream of {self._adapter.name} ended")
+            except _SilentError as silent:
+                # A market that is closed says nothing for hours: opened again, and nothing to lose patience with.
+                logger.debug("stream_silent", source=self._adapter.name, why=silent.message)
+                continue
             except (SourceUnavailableError, RateLimitedError, BadResponseError) as error:
                 reason = error
             failures += 1
@@ -155,7 +159,7 @@ class BarStream:
         if isinstance(message, SourceError):
             raise message
         if isinstance(message, _Nothing) and self._monotonic() >= quiet_until:
-            raise SourceUnavailableError(f"the stream of {self._adapter.name} was silent for {self._silence:.0f} s")
+            raise _SilentError(f"the stream of {self._adapter.name} was silent for {self._silence:.0f} s")
         return message
 
     async def _listen(self, messages: asyncio.Queue[StreamedBar | SourceError | None]) -> None:
@@ -253,6 +257,10 @@ class BarStream:
 
     def _monotonic(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class _SilentError(SourceUnavailableError):
+    """Nothing was heard for too long; the connection may be dead, or the market closed."""
 
 
 class _Nothing:

@@ -150,33 +150,34 @@ def test_a_minute_without_trades_is_not_asked_for_where_vendors_leave_it_out():
     assert adapter.asked == []
 
 
-def test_a_silent_connection_is_opened_again():
+def test_a_silent_connection_is_opened_again_for_as_long_as_it_takes():
+    """A night without bars is longer than any patience with a vendor that is down."""
     clock = Clock()
+    opened = 0
 
-    async def forever(symbols, frequency):
-        await asyncio.sleep(60)
+    async def wakes_up_at_last(symbols, frequency):
+        nonlocal opened
+        opened += 1
+        if opened < 6:
+            await asyncio.sleep(60)
         yield bar(0)
 
     limits = replace(LIMITS, settlement_delay_seconds=0.0)
     source = ScriptedSource(script={"limits": limits}, clock=clock)
-    source.adapter.subscribe = forever
+    source.adapter.subscribe = wakes_up_at_last
     stream = BarStream(
-        source.adapter,
-        ("AAPL",),
-        FREQUENCIES["1m"],
-        clock=clock,
-        silence_seconds=0.05,
-        first_wait_seconds=0.0,
-        max_reconnects=2,
+        source.adapter, ("AAPL",), FREQUENCIES["1m"], clock=clock, silence_seconds=0.05, max_reconnects=2
     )
 
-    async def run() -> None:
-        async for _ in stream.bars():
-            pass
+    async def run() -> StreamedBar:
+        bars = stream.bars()
+        try:
+            return await anext(bars)
+        finally:
+            await bars.aclose()
 
-    with pytest.raises(SourceUnavailableError, match="silent"):
-        asyncio.run(asyncio.wait_for(run(), 10))
-    assert stream.connections == 3
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == bar(0)
+    assert stream.connections == 6
 
 
 def test_a_refused_key_ends_the_stream_at_once():
