@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from rustybt.data.adapters import redaction
 from rustybt.data.bundles import file_reader
 from rustybt.data.bundles.store import BundleStore
 from rustybt.data.portal import MemoryBars
@@ -29,6 +30,8 @@ def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("RUSTYBT_HOME", str(folder / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(folder / "config.toml"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    # Keys of one test are ordinary words to the next.
+    monkeypatch.setattr(redaction, "_known", set())
     return folder / "home"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rustybt.data.adapters.retry import call_with_retries
 from rustybt.data.adapters.throttle import Throttle
@@ -141,7 +141,7 @@ class BaseDataAdapter(ABC):
         """Return the vendor's clock where it has one, else this machine's; Unix seconds."""
         return self.connection.clock()
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  most clients need no closing
         """Close connections; the adapter opens new ones when it is used again."""
 
     # -- one request -------------------------------------------------------------------------------------------------

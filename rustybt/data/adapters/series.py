@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import empty_bars
-from rustybt.market.corporate_actions import CorporateAction
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    import polars as pl
+
+    from rustybt.market.assets import AssetAttributes
+    from rustybt.market.corporate_actions import CorporateAction
 
 
 @dataclass(frozen=True, slots=True)

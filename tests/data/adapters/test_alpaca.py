@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rustybt.data.adapters import alpaca_bars, alpaca_client
-from rustybt.data.adapters.alpaca import AlpacaAdapter
-from rustybt.data.adapters.alpaca_client import AlpacaRefusal
+from rustybt.data.adapters.alpaca import bars as alpaca_bars
+from rustybt.data.adapters.alpaca import client as alpaca_client
+from rustybt.data.adapters.alpaca.adapter import AlpacaAdapter
+from rustybt.data.adapters.alpaca.client import AlpacaRefusal
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.adapters.series import SeriesAnswer

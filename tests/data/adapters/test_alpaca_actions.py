@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.data.adapters.alpaca import AlpacaAdapter
-from rustybt.data.adapters.alpaca_actions import read_actions
+from rustybt.data.adapters.alpaca.actions import read_actions
+from rustybt.data.adapters.alpaca.adapter import AlpacaAdapter
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.transport import Transport
 from rustybt.data.sources import bridge

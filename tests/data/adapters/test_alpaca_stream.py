@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.data.adapters.alpaca import AlpacaAdapter
+from rustybt.data.adapters.alpaca.adapter import AlpacaAdapter
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.series import StreamedBar
 from rustybt.data.adapters.transport import Transport

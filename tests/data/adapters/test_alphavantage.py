@@ -7,8 +7,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from rustybt.data.adapters.alphavantage import AlphaVantageAdapter
-from rustybt.data.adapters.alphavantage_messages import read_message
+from rustybt.data.adapters.alphavantage.adapter import AlphaVantageAdapter
+from rustybt.data.adapters.alphavantage.messages import read_message
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.limits import VendorLimits
 from rustybt.data.adapters.retry import RetryPolicy

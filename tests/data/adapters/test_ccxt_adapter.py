@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.ccxt_exchange import CCXTAdapter
+from rustybt.data.adapters.ccxt.adapter import CCXTAdapter
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.adapters.transport import Transport

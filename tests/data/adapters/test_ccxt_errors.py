@@ -7,7 +7,7 @@ import aiohttp
 import ccxt
 import pytest
 
-from rustybt.data.adapters.ccxt_errors import map_ccxt_error
+from rustybt.data.adapters.ccxt.errors import map_ccxt_error
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.ccxt_facts import ExchangeFacts
-from rustybt.data.adapters.ccxt_labels import is_label, label_at_or_after, labels_between, next_label, show
-from rustybt.data.adapters.ccxt_paging import BEFORE_ALL, BarWalk, check_page, to_bars
+from rustybt.data.adapters.ccxt.facts import ExchangeFacts
+from rustybt.data.adapters.ccxt.labels import is_label, label_at_or_after, labels_between, next_label, show
+from rustybt.data.adapters.ccxt.paging import BEFORE_ALL, BarWalk, check_page, to_bars
 from rustybt.errors import BadResponseError, NotCoveredError
 from rustybt.market.frequency import FREQUENCIES
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.data.adapters.ccxt_exchange import CCXTAdapter
-from rustybt.data.adapters.ccxt_stream import FormingBars
+from rustybt.data.adapters.ccxt.adapter import CCXTAdapter
+from rustybt.data.adapters.ccxt.stream import FormingBars
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.adapters.series import StreamedBar

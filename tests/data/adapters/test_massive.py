@@ -10,8 +10,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from rustybt.data.adapters import massive as module
-from rustybt.data.adapters.massive import MassiveAdapter
+from rustybt.data.adapters.massive import adapter as module
+from rustybt.data.adapters.massive.adapter import MassiveAdapter
 from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.sources import bridge
 from rustybt.data.sources.polygon import PolygonDataSource

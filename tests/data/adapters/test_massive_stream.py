@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from rustybt.data.adapters.credentials import Secret
-from rustybt.data.adapters.massive_stream import DELAYED_HOST, LIVE_HOST, MassiveStream
+from rustybt.data.adapters.massive.stream import DELAYED_HOST, LIVE_HOST, MassiveStream
 from rustybt.data.adapters.transport import Transport
 from rustybt.data.sources import bridge
 from rustybt.data.sources.polygon import PolygonDataSource

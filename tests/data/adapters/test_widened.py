@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.widened import decode_widened
+from rustybt.data.adapters.yahoo.widened import decode_widened
 from rustybt.market.decimals import decode_floats
 
 prices = st.one_of(

@@ -13,7 +13,7 @@ import pytest
 from rustybt.data.adapters.connection import Connection
 from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.adapters.transport import Transport
-from rustybt.data.adapters.yahoo import LIMITS, YahooAdapter
+from rustybt.data.adapters.yahoo.adapter import LIMITS, YahooAdapter
 from rustybt.data.sources import bridge
 from rustybt.data.sources.yfinance import YFinanceDataSource
 from rustybt.errors import (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.yahoo_actions import actions_of, decode_amounts, exact_ratio
-from rustybt.data.adapters.yahoo_chart import read_chart
+from rustybt.data.adapters.yahoo.actions import actions_of, decode_amounts, exact_ratio
+from rustybt.data.adapters.yahoo.chart import read_chart
 from rustybt.errors import BadResponseError
 from rustybt.market.decimals import decode_floats
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.yahoo_chart import bars_of, check_extent, check_sessions, local_days, read_chart
+from rustybt.data.adapters.yahoo.chart import bars_of, check_extent, check_sessions, local_days, read_chart
 from rustybt.errors import BadResponseError
 from rustybt.market.bars import check_bars
 from rustybt.market.frequency import FREQUENCIES

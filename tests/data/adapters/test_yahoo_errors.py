@@ -6,8 +6,8 @@ from email.utils import formatdate
 
 import pytest
 
-from rustybt.data.adapters.yahoo_client import YahooRefusal, rebase
-from rustybt.data.adapters.yahoo_errors import client_error, refusal_to_error, retry_after_seconds
+from rustybt.data.adapters.yahoo.client import YahooRefusal, rebase
+from rustybt.data.adapters.yahoo.errors import client_error, refusal_to_error, retry_after_seconds
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.adapters.yahoo_symbols import VENUES, attributes_of, canonical_symbol, vendor_symbol
+from rustybt.data.adapters.yahoo.symbols import VENUES, attributes_of, canonical_symbol, vendor_symbol
 from rustybt.market.calendars import calendar_for
 
 letters = st.text("ABCFLTVZ", min_size=1, max_size=6)

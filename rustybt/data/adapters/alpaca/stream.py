@@ -14,7 +14,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rustybt.data.adapters import alpaca_client
+from rustybt.data.adapters.alpaca import client as alpaca_client
 from rustybt.data.adapters.new_york import is_within_session
 from rustybt.data.adapters.redaction import redact
 from rustybt.data.adapters.series import StreamedBar

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rustybt.data.adapters.alphavantage_csv import LISTING, date_of, read_table
+from rustybt.data.adapters.alphavantage.csv import LISTING, date_of, read_table
 from rustybt.errors import BadResponseError
 from rustybt.market.assets import AssetAttributes
 

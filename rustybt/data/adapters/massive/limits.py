@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from rustybt.data.adapters.limits import VendorLimits
-from rustybt.data.adapters.massive_client import AGGREGATES_LIMIT
-from rustybt.data.adapters.massive_window import SPANS
+from rustybt.data.adapters.massive.client import AGGREGATES_LIMIT
+from rustybt.data.adapters.massive.window import SPANS
 
 if TYPE_CHECKING:
     from rustybt.market.frequency import Frequency

@@ -13,7 +13,7 @@ from rustybt.errors import (
 )
 
 if TYPE_CHECKING:
-    from rustybt.data.adapters.massive_client import StatusError
+    from rustybt.data.adapters.massive.client import StatusError
 
 
 def broken(error: Exception) -> SourceUnavailableError:

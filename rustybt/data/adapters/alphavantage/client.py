@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.adapters.alphavantage_messages import read_message, read_status
+from rustybt.data.adapters.alphavantage.messages import read_message, read_status
 from rustybt.data.adapters.redaction import redact
 from rustybt.errors import BadResponseError, SourceError, SourceUnavailableError
 

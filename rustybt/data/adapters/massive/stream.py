@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from rustybt.data.adapters.massive_client import decode, missing, quiet
+from rustybt.data.adapters.massive.client import decode, missing, quiet
 from rustybt.data.adapters.redaction import redact
 from rustybt.data.adapters.series import StreamedBar
 from rustybt.errors import AuthenticationError, BadResponseError, RequestError, SourceError, SourceUnavailableError

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from rustybt.data.adapters.yahoo_client import YahooRefusal, YahooUnreachable
+from rustybt.data.adapters.yahoo.client import YahooRefusal, YahooUnreachable
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,

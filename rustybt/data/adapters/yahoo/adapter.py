@@ -11,12 +11,12 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rustybt.data.adapters import yahoo_symbols
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.limits import VendorLimits
 from rustybt.data.adapters.series import SeriesAnswer
-from rustybt.data.adapters.yahoo_actions import actions_of
-from rustybt.data.adapters.yahoo_chart import (
+from rustybt.data.adapters.yahoo import symbols as yahoo_symbols
+from rustybt.data.adapters.yahoo.actions import actions_of
+from rustybt.data.adapters.yahoo.chart import (
     INTERVALS,
     Chart,
     ChartBars,
@@ -25,8 +25,8 @@ from rustybt.data.adapters.yahoo_chart import (
     check_sessions,
     read_chart,
 )
-from rustybt.data.adapters.yahoo_client import HOST, YahooClient, YahooRefusal
-from rustybt.data.adapters.yahoo_errors import client_error, refusal_to_error
+from rustybt.data.adapters.yahoo.client import HOST, YahooClient, YahooRefusal
+from rustybt.data.adapters.yahoo.errors import client_error, refusal_to_error
 from rustybt.errors import AuthenticationError, NotCoveredError, RateLimitedError, SourceError, SourceUnavailableError
 from rustybt.market.bars import join_frames
 from rustybt.market.frequency import DAILY, Frequency

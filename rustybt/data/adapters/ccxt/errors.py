@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.adapters.ccxt_facts import other_exchange
+from rustybt.data.adapters.ccxt.facts import other_exchange
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,

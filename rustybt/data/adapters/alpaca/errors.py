@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.adapters.alpaca_client import AlpacaNonsense, AlpacaRefusal
+from rustybt.data.adapters.alpaca.client import AlpacaNonsense, AlpacaRefusal
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,

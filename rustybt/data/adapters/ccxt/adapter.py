@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.adapters.base import BaseDataAdapter
-from rustybt.data.adapters.ccxt_client import close_forgotten, exact_numbers, make_client, public_host
-from rustybt.data.adapters.ccxt_errors import UNREADABLE, map_ccxt_error
-from rustybt.data.adapters.ccxt_facts import facts_of, limits_of
-from rustybt.data.adapters.ccxt_paging import BarWalk, Row, check_page, to_bars
-from rustybt.data.adapters.ccxt_stream import stream_bars
+from rustybt.data.adapters.ccxt.client import close_forgotten, exact_numbers, make_client, public_host
+from rustybt.data.adapters.ccxt.errors import UNREADABLE, map_ccxt_error
+from rustybt.data.adapters.ccxt.facts import facts_of, limits_of
+from rustybt.data.adapters.ccxt.paging import BarWalk, Row, check_page, to_bars
+from rustybt.data.adapters.ccxt.stream import stream_bars
 from rustybt.data.adapters.series import SeriesAnswer, StreamedBar
 from rustybt.errors import (
     AuthenticationError,

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.adapters import alpaca_client
-from rustybt.data.adapters.alpaca_actions import TYPES, read_actions
-from rustybt.data.adapters.alpaca_assets import AlpacaDirectory
-from rustybt.data.adapters.alpaca_bars import (
+from rustybt.data.adapters.alpaca import client as alpaca_client
+from rustybt.data.adapters.alpaca.actions import TYPES, read_actions
+from rustybt.data.adapters.alpaca.assets import AlpacaDirectory
+from rustybt.data.adapters.alpaca.bars import (
     EXTENDED_MINUTES,
     TIMEFRAMES,
     AlpacaPages,
@@ -23,7 +23,7 @@ from rustybt.data.adapters.alpaca_bars import (
     read_bars,
     span_text,
 )
-from rustybt.data.adapters.alpaca_errors import map_alpaca_error
+from rustybt.data.adapters.alpaca.errors import map_alpaca_error
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.credentials import KEY_VARIABLES, Secret, digest, load_key
 from rustybt.data.adapters.limits import VendorLimits
@@ -334,7 +334,7 @@ class AlpacaAdapter(BaseDataAdapter):
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:
         """Yield the bar of each minute as Alpaca pushes it."""
-        from rustybt.data.adapters.alpaca_stream import only_sessions, stream_minutes
+        from rustybt.data.adapters.alpaca.stream import only_sessions, stream_minutes
 
         if frequency.name != "1m":
             raise RequestError(f"alpaca streams 1m bars, not {frequency}", hint="stream 1m")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from rustybt.data.adapters.ccxt_client import check_bar
-from rustybt.data.adapters.ccxt_facts import other_exchange
-from rustybt.data.adapters.ccxt_labels import DAY, is_label, label_at_or_after, labels_between, next_label, show
+from rustybt.data.adapters.ccxt.client import check_bar
+from rustybt.data.adapters.ccxt.facts import other_exchange
+from rustybt.data.adapters.ccxt.labels import DAY, is_label, label_at_or_after, labels_between, next_label, show
 from rustybt.data.adapters.printed_bars import printed_bars
 from rustybt.errors import BadResponseError, NotCoveredError
 from rustybt.market.bars import VALUE_COLUMNS
@@ -19,7 +19,7 @@ from rustybt.market.frequency import DAILY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from rustybt.data.adapters.ccxt_facts import ExchangeFacts
+    from rustybt.data.adapters.ccxt.facts import ExchangeFacts
     from rustybt.market.frequency import Frequency
 
     #: Answers (frequency, since in ms, limit) with checked rows.

@@ -12,7 +12,7 @@ from rustybt.data.adapters.series import StreamedBar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from rustybt.data.adapters.ccxt_paging import Row
+    from rustybt.data.adapters.ccxt.paging import Row
 
 #: Symbols in one subscription; Binance allows 200 streams on a connection.
 SYMBOLS_AT_ONCE = 200

@@ -19,7 +19,7 @@ from rustybt.market.corporate_actions import CorporateAction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rustybt.data.adapters.massive_window import MassiveWindow
+    from rustybt.data.adapters.massive.window import MassiveWindow
 
 _COLUMNS = {"open": "o", "high": "h", "low": "l", "close": "c"}
 #: Kinds of security: https://massive.com/docs/rest/stocks/tickers/ticker-types

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.credentials import KEY_VARIABLES, digest, load_key
-from rustybt.data.adapters.massive_answer import (
+from rustybt.data.adapters.massive.answer import (
     MassiveListing,
     MassivePage,
     join_pages,
@@ -21,15 +21,15 @@ from rustybt.data.adapters.massive_answer import (
     read_splits,
     symbols_of,
 )
-from rustybt.data.adapters.massive_client import (
+from rustybt.data.adapters.massive.client import (
     AGGREGATES_LIMIT,
     BASE_URL,
     MassiveClient,
     StatusError,
 )
-from rustybt.data.adapters.massive_errors import broken, refusal, unknown_symbol
-from rustybt.data.adapters.massive_limits import cut_by_plan, limits_of, page_count
-from rustybt.data.adapters.massive_window import FIRST_DAY, NEW_YORK, SPANS, MassiveWindow
+from rustybt.data.adapters.massive.errors import broken, refusal, unknown_symbol
+from rustybt.data.adapters.massive.limits import cut_by_plan, limits_of, page_count
+from rustybt.data.adapters.massive.window import FIRST_DAY, NEW_YORK, SPANS, MassiveWindow
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.errors import (
     AuthenticationError,
@@ -353,7 +353,7 @@ class MassiveAdapter(BaseDataAdapter):
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:
         """Yield minute bars as they end; see `BaseDataAdapter.subscribe`."""
-        from rustybt.data.adapters.massive_stream import MassiveStream
+        from rustybt.data.adapters.massive.stream import MassiveStream
 
         key = load_key(self.name, *KEY_VARIABLES[self.name][0])
         tickers = {self.vendor_symbol(symbol): symbol for symbol in symbols}

@@ -14,7 +14,7 @@ from rustybt.market.corporate_actions import CorporateAction
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rustybt.data.adapters.yahoo_chart import Chart
+    from rustybt.data.adapters.yahoo.chart import Chart
 
 SOURCE = "yfinance"
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from rustybt.data.adapters import alphavantage_client
-from rustybt.data.adapters import alphavantage_symbols as symbols_of
-from rustybt.data.adapters.alphavantage_csv import ADJUSTED, PLAIN, AlphaVantageTable, read_series
+from rustybt.data.adapters.alphavantage import client as alphavantage_client
+from rustybt.data.adapters.alphavantage import symbols as symbols_of
+from rustybt.data.adapters.alphavantage.csv import ADJUSTED, PLAIN, AlphaVantageTable, read_series
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.credentials import KEY_VARIABLES, Secret, digest, load_key
 from rustybt.data.adapters.limits import VendorLimits
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rustybt.data.adapters.alphavantage_symbols import AlphaVantageListing
+    from rustybt.data.adapters.alphavantage.symbols import AlphaVantageListing
     from rustybt.data.adapters.connection import Connection
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.frequency import Frequency

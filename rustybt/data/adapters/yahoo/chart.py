@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from rustybt.data.adapters.widened import decode_widened
+from rustybt.data.adapters.yahoo.widened import decode_widened
 from rustybt.errors import BadResponseError
 from rustybt.market.bars import BAR_COLUMNS, PRICE_COLUMNS, TIMESTAMP, VALUE_COLUMNS, join_frames
 from rustybt.market.decimals import decode_floats, to_contract

@@ -1,0 +1,1 @@
+"""Alpaca, on alpaca-py."""

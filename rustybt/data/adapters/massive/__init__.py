@@ -1,0 +1,1 @@
+"""Massive (formerly Polygon.io), on its own client."""
