@@ -21,6 +21,14 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in the unit a person reads: 40 s, 12 min, 3.5 h, 2.0 days."""
+    for length, unit in ((86_400, "days"), (3_600, "h")):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(1.0, seconds):.0f} s"
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: 1 row, 12,154 rows."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -46,7 +46,7 @@ def describe(error: BaseException) -> dict[str, Any]:
             **({"details": error.details} if error.details else {}),
         }
     if isinstance(error, KeyboardInterrupt):
-        return _facts("interrupted", "interrupted; what was finished is kept", None, EXIT_INTERRUPTED)
+        return _facts("interrupted", str(error) or "interrupted; what was finished is kept", None, EXIT_INTERRUPTED)
     if hasattr(error, "format_message"):  # the command-line library's own usage errors
         return _facts("usage", error.format_message(), _usage_hint(error), int(getattr(error, "exit_code", 2)))
     if isinstance(error, MemoryError):

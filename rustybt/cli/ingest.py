@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from rustybt.cli.command import command, new_command, new_group, with_flags
-from rustybt.cli.options import End, Frequency, Start, Symbols, SymbolsFile, flag, read_pairs, read_symbols
+from rustybt.cli.options import (
+    Bundle,
+    End,
+    Frequency,
+    Plan,
+    Replace,
+    Start,
+    Strict,
+    Symbols,
+    SymbolsFile,
+    read_pairs,
+    read_symbols,
+)
+from rustybt.cli.vendors import PROFILING, VENDORS, profiling_command, vendor_command
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -17,14 +32,6 @@ if TYPE_CHECKING:
 
 _COMMON, _CSV = "Request", "Source options"
 
-Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
-Plan = Annotated[bool, flag("--plan", text="Say what would be read, and write nothing.")]
-Strict = Annotated[
-    bool, flag("--strict", text="Read everything, and if any row is bad report it and store nothing (exit status 4).")
-]
-Replace = Annotated[
-    bool, flag("--replace", text="Also remove stored rows in the range that are not delivered any more.")
-]
 Path_ = Annotated[
     str,
     typer.Option(
@@ -133,7 +140,11 @@ class IngestGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a source; one that has none of its own takes its options as the registry lists them."""
-        return super().get_command(ctx, cmd_name) or _registered(cmd_name)
+        return super().get_command(ctx, cmd_name) or _of_vendor(cmd_name) or _registered(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands of the help page; vendors have theirs made when they are asked for."""
+        return [*super().list_commands(ctx), *(name for name in VENDORS if name != "massive"), *PROFILING]
 
 
 app = new_group(
@@ -246,6 +257,20 @@ def csvdir(
     return ingest(terminal, "csvdir", options, request, plan=plan, strict=strict, replace=replace)
 
 
+def _of_vendor(name: str) -> Any:
+    """Return the command of a vendor or a profiling bundle, None for another name."""
+    function = vendor_command(name) or profiling_command(name)
+    if function is None:
+        return None
+    built = new_command()
+    built.command(name)(with_flags(function))
+    from rustybt.cli.main import plain_help_option
+
+    made = typer.main.get_command(built)
+    plain_help_option(made)
+    return made
+
+
 def _registered(name: str) -> Any:
     """Return a command for the source `name`, known or not: the registry says what is wrong with an unknown one."""
 
@@ -331,9 +356,40 @@ def ingest(
     if plan:
         show_plan(terminal, source.plan(**request))
         return 0
-    with open_store(terminal) as store:
-        with terminal.progress() as progress:
-            report = source.ingest_to_bundle(
-                bundle, **request, store=store, strict=strict, replace=replace, progress=progress
-            )
-        return show_ingest(terminal, report, store)
+    with open_store(terminal) as store, closing(source):
+        try:
+            with terminal.progress() as progress:
+                report = source.ingest_to_bundle(
+                    bundle, **request, store=store, strict=strict, replace=replace, progress=progress
+                )
+        except KeyboardInterrupt as stop:
+            terminal.last_words = str(stop)
+            raise
+        retry = retry_command(source_name, options, {**request, "bundle": bundle}, list(report.failures))
+        return show_ingest(terminal, report, store, retry=retry)
+
+
+def retry_command(source_name: str, options: dict[str, Any], request: dict[str, Any], symbols: list[str]) -> str:
+    """Return the command that fetches only these symbols again; empty for none, and for files, which do not change by asking."""
+    if not symbols or source_name in ("csv", "csvdir"):
+        return ""
+    words = ["rustybt", "ingest", source_name, "--bundle", request["bundle"], "--symbols", ",".join(symbols)]
+    for key in ("start", "end"):
+        words += [f"--{key}", str(request[key])] if request.get(key) else []
+    words += ["--frequency", request["frequency"]] if request.get("frequency", "1d") != "1d" else []
+    for key, value in options.items():
+        if value is None or key == "column_map":
+            continue
+        option = _SPELLED.get(key, f"--{key.replace('_', '-')}")
+        # A proxy may hold a password, which is printed nowhere.
+        words += (
+            [option] if value is True else [option, "..." if key == "proxy" and "@" in str(value) else _plain(value)]
+        )
+    return shlex.join(words)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_SPELLED = {"timeout_seconds": "--timeout", "parallel_requests": "--parallel"}

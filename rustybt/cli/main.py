@@ -35,7 +35,7 @@ _DATA, _BACKTEST, _SETUP = "Data", "Backtest", "Set-up"
 
 COMMANDS: dict[str, Entry] = {
     "ingest": Entry("ingest", "Bring bars into a bundle: a new version, or none if nothing changed.", _DATA),
-    "update": Entry("update", "Bring a bundle up to date from the source recorded in it.", _DATA),
+    "update": Entry("update", "Bring a bundle up to date from the sources recorded in it.", _DATA),
     "bundle": Entry("bundle_group", "List, inspect, check, compare, export and tidy bundles.", _DATA),
     "sources": Entry("sources", "Where bars can come from.", _DATA),
     "run": Entry("run", "Run a strategy script on a bundle.", _BACKTEST),
@@ -84,11 +84,11 @@ def load(name: str) -> Any:
     loaded: Any = typer.main.get_command(module.app)
     loaded.name = name
     for shown in (loaded, *getattr(loaded, "commands", {}).values()):
-        _plain_help_option(shown)
+        plain_help_option(shown)
     return loaded
 
 
-def _plain_help_option(shown: Any) -> None:
+def plain_help_option(shown: Any) -> None:
     """Let the line of ``--help`` on the help page name no type, as no other flag does."""
     option = shown.get_help_option(typer.Context(shown, help_option_names=["-h", "--help"]))
     if option is not None:
@@ -162,7 +162,7 @@ def invoke(args: Sequence[str], terminal: Terminal | None = None) -> int:
     home = os.environ.get("RUSTYBT_HOME")
     try:
         group: Any = typer.main.get_command(build_app())
-        _plain_help_option(group)
+        plain_help_option(group)
         status = int(group.main(words, prog_name="rustybt", standalone_mode=False, obj=terminal) or 0)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -173,7 +173,7 @@ def invoke(args: Sequence[str], terminal: Terminal | None = None) -> int:
     finally:
         _restore_home(home)
     if status == EXIT_INTERRUPTED:
-        return report(KeyboardInterrupt(), terminal)
+        return report(KeyboardInterrupt(terminal.last_words), terminal)
     return status
 
 

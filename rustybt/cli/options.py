@@ -51,6 +51,14 @@ Start = Annotated[
 ]
 End = Annotated[str | None, typer.Option("--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC).")]
 Frequency = Annotated[str, typer.Option("--frequency", metavar="F", help="1m, 5m, 15m, 30m, 1h, 1d, 1w or 1M.")]
+Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
+Plan = Annotated[bool, flag("--plan", text="Say what would be read, and write nothing.")]
+Strict = Annotated[
+    bool, flag("--strict", text="Read everything, and if any row is bad report it and store nothing (exit status 4).")
+]
+Replace = Annotated[
+    bool, flag("--replace", text="Also remove stored rows in the range that are not delivered any more.")
+]
 ResultDirectory = Annotated[
     Path, typer.Argument(metavar="RESULT_DIR", help="A directory written by `rustybt run -o`.", show_default=False)
 ]

@@ -31,6 +31,7 @@ class Progress:
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._last_line = clock()
+        self._last_wait = ""
 
     def __enter__(self) -> Self:
         if self._enabled and self._stream.isatty():
@@ -60,7 +61,11 @@ class Progress:
     def _write_line(self, stage: str, done: int, total: int) -> None:
         now = self._clock()
         started = self._started.setdefault(_work_of(stage), now)
-        if now - self._last_line < LINE_INTERVAL_SECONDS:
+        if _is_wait(stage):  # said at once, once: without it nothing seems to happen
+            if stage == self._last_wait:
+                return
+            self._last_wait = stage
+        elif now - self._last_line < LINE_INTERVAL_SECONDS:
             return
         self._last_line = now
         self._stream.write(f"{describe(stage, done, total, now - started)}\n")
@@ -71,9 +76,17 @@ def _work_of(stage: str) -> str:
     return stage.split(" ", 1)[0]
 
 
+def _is_wait(stage: str) -> bool:
+    """Return whether a stage is a wait for somebody else: ``fetch waiting 37 s: polygon, 5/min``."""
+    return stage.partition(" ")[2].startswith("waiting")
+
+
 def describe(stage: str, done: int, total: int, elapsed_seconds: float) -> str:
     """Return one line on how far `stage` is, how fast, and how long it may still take."""
     rate = done / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    if _is_wait(stage):
+        work, _, wait = stage.partition(" ")
+        return f"{wait} ({work} {done:,} of {total:,})" if total else wait
     parts = [f"{stage}: {done:,} of {total:,} ({done / total:.0%})" if total else f"{stage}: {done:,}"]
     if rate > 0:
         parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rustybt.cli.bundle_facts import counted, passed, quality_sentence, short_hash, size
+from rustybt.cli.bundle_facts import counted, duration, passed, quality_sentence, short_hash, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,9 +24,14 @@ def show_plan(terminal: Terminal, plan: Any) -> None:
         [
             ("source", plan.source),
             ("from", plan.source_url),
-            ("range", f"{plan.start or 'first bar'} to {plan.end or 'last bar'}, {plan.frequency}"),
+            ("range", f"{_moment(plan.start) or 'first bar'} to {_moment(plan.end) or 'last bar'}, {plan.frequency}"),
             ("symbols", f"{len(plan.symbols):,}: {_some(plan.symbols)}"),
-            ("files", f"{len(plan.files):,}, {size(plan.size_bytes)}" if plan.files else None),
+            *(
+                [("files", f"{len(plan.files):,}, {size(plan.size_bytes)}" if plan.files else None)]
+                if not plan.limits
+                else []
+            ),
+            *_costs(plan),
             *([("columns", plan.columns)] if plan.columns else []),
         ],
         title="Plan (nothing is written)",
@@ -37,10 +42,33 @@ def show_plan(terminal: Terminal, plan: Any) -> None:
         terminal.line(f"would fail: {symbol}: {reason}")
 
 
-def show_ingest(terminal: Terminal, report: Any, store: Any) -> int:
-    """Print what an ingest into `store` did; return the exit status: 0, or 3 when some symbols failed."""
+def _moment(text: str) -> str:
+    """Return a date, or an instant to the second."""
+    return f"{text[:19]}Z" if "T" in text else text
+
+
+def _costs(plan: Any) -> list[tuple[str, str]]:
+    """Return what a vendor will be asked, as far as a calendar can tell."""
+    if plan.requests is None:
+        return []
+    return [
+        ("requests", f"about {plan.requests:,}"),
+        ("rows", f"at most {plan.rows:,}, about {size(plan.size_bytes)} over the line"),
+        ("time", f"about {duration(plan.seconds)}"),
+        ("limits", plan.limits),
+    ]
+
+
+def show_ingest(terminal: Terminal, report: Any, store: Any, *, retry: str = "") -> int:
+    """Print what an ingest into `store` did; return the exit status: 0, or 3 when some symbols failed.
+
+    Parameters
+    ----------
+    retry
+        Command that fetches only what failed.
+    """
     if terminal.json:
-        terminal.data(report)
+        terminal.data({**report.to_json(), **({"retry": retry} if report.failures and retry else {})})
         return int(report.exit_code)
     rate = f" in {report.seconds:.1f} s" if report.seconds else ""
     if report.unchanged:
@@ -60,9 +88,27 @@ def show_ingest(terminal: Terminal, report: Any, store: Any) -> int:
             terminal.note(f"  note: {note}")
     for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
         terminal.note(f"  skipped {symbol}: {reason}")
-    for symbol, error in report.failures.items():
-        terminal.alert(f"  failed {symbol}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    for revision in report.revisions[:MOST_LISTED]:
+        terminal.line(f"  revised {revision}")
+    if len(report.revisions) > MOST_LISTED:
+        terminal.note(f"  {len(report.revisions) - MOST_LISTED:,} more revisions; --json lists them")
+    _show_failures(terminal, report, retry)
     return int(report.exit_code)
+
+
+def _show_failures(terminal: Terminal, report: Any, retry: str) -> None:
+    """Print which symbols failed, what kind of failure each met, and the command that fetches only those again."""
+    from rustybt.data.sources.ingest_report import failure_kind
+
+    if not report.failures:
+        return
+    asked = len(report.symbols) + len(report.skipped) + len(report.failures)
+    terminal.alert(f"  {len(report.failures):,} of {counted(asked, 'symbol')} failed, the others are stored:")
+    for symbol, error in report.failures.items():
+        hint = f" ({error.hint})" if error.hint else ""
+        terminal.alert(f"  failed {symbol}: {failure_kind(error)}: {error.message}{hint}")
+    if retry:
+        terminal.alert(f"  hint: {retry}")
 
 
 def _summary(store: Any, report: Any) -> str:

@@ -49,6 +49,8 @@ class Terminal:
         self.show_progress = show_progress
         self.debug = debug
         self.home = home
+        #: What an interrupted command leaves behind, for the message that it ends with.
+        self.last_words = ""
 
     @property
     def settings_overrides(self) -> dict[str, Any]:

@@ -77,3 +77,15 @@ def test_a_terminal_gets_a_bar_with_the_count():
         progress("unknown total", 3, 0)
     assert "[AAPL]" in stream.getvalue()
     assert "4/4" in stream.getvalue()
+
+
+def test_a_wait_is_told_at_once_and_once():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, clock=clock) as progress:
+        progress("fetch waiting 37 s: polygon, 5/min", 143, 200)
+        progress("fetch waiting 37 s: polygon, 5/min", 143, 200)
+        progress("fetch waiting: another process runs the same ingest", 0, 0)
+    assert stream.getvalue().splitlines() == [
+        "waiting 37 s: polygon, 5/min (fetch 143 of 200)",
+        "waiting: another process runs the same ingest",
+    ]

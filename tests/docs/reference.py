@@ -6,6 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
+import typer
+
 from rustybt.cli.command import FLAG_NAMES
 from rustybt.cli.main import COMMANDS, load
 
@@ -26,13 +28,21 @@ def reference() -> str:
     sections = [HEAD, _shared()]
     for name, entry in COMMANDS.items():
         real = load(name)
-        children = getattr(real, "commands", None)
+        children = children_of(real)
         sections.append(f"## {name}\n\n{entry.help}\n")
         if children:
             sections += [_section(f"{name} {child}", command) for child, command in children.items()]
         else:
             sections.append(_section(name, real))
     return "\n".join(sections)
+
+
+def children_of(real) -> dict:
+    """Return the commands of a group by name, those made when they are asked for included; of a command, nothing."""
+    if not hasattr(real, "commands"):
+        return {}
+    context = typer.Context(real)
+    return {name: real.get_command(context, name) for name in real.list_commands(context)}
 
 
 def _shared() -> str:

@@ -1,5 +1,6 @@
 """Every documented block runs, every command, option, setting and error is documented."""
 
+import contextlib
 import importlib.util
 import re
 import sys
@@ -34,8 +35,27 @@ def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.setenv("RUSTYBT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(tmp_path / "config.toml"))
     names = {"__name__": "documentation"}
-    for block in blocks.blocks_of(page):
-        blocks.run_block(block, names)
+    with vendors(monkeypatch) if page.name == "vendors.md" else contextlib.nullcontext():
+        for block in blocks.blocks_of(page):
+            blocks.run_block(block, names)
+
+
+@contextlib.contextmanager
+def vendors(monkeypatch):
+    """Stand-ins of the vendors' servers, reached as a proxy and an address in the environment say."""
+    from tests.fakes.binance import BinanceServer
+    from tests.fakes.yahoo import YahooServer
+
+    with YahooServer(tls=True, proxy=True) as yahoo, BinanceServer() as binance:
+        for setting, value in {
+            "YFINANCE_PROXY": yahoo.proxy_url,
+            "YFINANCE_CA_BUNDLE": yahoo.ca_bundle,
+            "YFINANCE_REQUESTS_PER_MINUTE": "0",
+            "CCXT_BASE_URL": binance.url,
+            "CCXT_REQUESTS_PER_MINUTE": "0",
+        }.items():
+            monkeypatch.setenv(f"RUSTYBT_SOURCES_{setting}", value)
+        yield
 
 
 def command_tree():
@@ -43,7 +63,7 @@ def command_tree():
     found = {}
     for name in COMMANDS:
         real = load(name)
-        children = getattr(real, "commands", None)
+        children = reference.children_of(real)
         if children:
             found.update({f"{name} {child}": command for child, command in children.items()})
         else:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from rustybt.data.adapters.alpaca_client import import_alpaca
+from rustybt.data.adapters.alpaca.client import import_alpaca
 from tests.fakes import market
 from tests.fakes.alpaca import KEY_ID, RECENT_TEXT, SECRET, AlpacaServer
 

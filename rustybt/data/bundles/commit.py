@@ -17,6 +17,7 @@ from rustybt.data.bundles.coverage import PRESENT
 from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.locks import bundle_lock
 from rustybt.data.bundles.manifest import Manifest
+from rustybt.data.bundles.merge import Scope
 from rustybt.data.bundles.metadata_store import contents, versions
 from rustybt.data.bundles.publication import insert_manifest, save_coverage
 from rustybt.data.bundles.records import (
@@ -31,6 +32,7 @@ from rustybt.data.bundles.records import (
 from rustybt.data.bundles.replacement import Replacement
 from rustybt.data.bundles.revision import Revision
 from rustybt.errors import BundleNameError, ConflictError, CorruptBundleError, RequestError
+from rustybt.market.action_history import reconcile
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import check_bars, empty_bars, spans_of
 from rustybt.market.corporate_actions import PRICE_BASES, CorporateAction
@@ -64,9 +66,10 @@ class CommitRequest:
     assets: Mapping[str, AssetAttributes] | Callable[[], Mapping[str, AssetAttributes]]
     price_basis: str
     actions: Sequence[CorporateAction] | Callable[[], Sequence[CorporateAction]]
-    aliases: tuple[Alias, ...]
+    aliases: Sequence[Alias] | Callable[[], Sequence[Alias]]
     quality: QualityReport | Callable[[], QualityReport | None] | None
     replace: bool
+    whole: frozenset[str]
     op_id: str
 
 
@@ -209,6 +212,7 @@ class Commit:
         request = self._request
         delivered = _Delivered()
         replacement = Replacement(request.start, request.end) if request.replace else None
+        anew = Replacement(None, None) if request.whole else None
         is_only = isinstance(request.frames, list) and len(request.frames) == 1
         for frame in request.frames:
             spans = spans_of(check_bars(frame))
@@ -218,10 +222,13 @@ class Commit:
                 if symbol not in head.description.assets:
                     check_symbol(symbol)
             self._check_basis(head, symbols)
-            revision.upsert(frame, replacement.scope_of(spans, is_only=is_only) if replacement else None)
-        if replacement:
-            asked = delivered.spans.keys() | set(request.symbols or ())
-            revision.upsert(empty_bars(), replacement.rest(asked, revision.last_bars()))
+            revision.upsert(frame, self._scope(spans, replacement, anew, is_only=is_only))
+        for removal, symbols_of in (
+            (replacement, delivered.spans.keys() | set(request.symbols or ())),
+            (anew, delivered.spans.keys() & request.whole),
+        ):
+            if removal:
+                revision.upsert(empty_bars(), removal.rest(symbols_of, revision.last_bars()))
         blocks = revision.finish()
         description, added = self._describe(head, delivered)
         if head.info is None and blocks.is_empty():
@@ -257,6 +264,20 @@ class Commit:
             aliases=added.aliases,
             coverage=tuple(self._coverage(delivered)),
         )
+
+    def _scope(
+        self,
+        spans: Sequence[tuple[str, int, int]],
+        replacement: Replacement | None,
+        anew: Replacement | None,
+        *,
+        is_only: bool,
+    ) -> Scope | None:
+        """Return where a frame removes old rows: the range asked for, and all of the series that are delivered anew."""
+        parts = [] if replacement is None else [replacement.scope_of(spans, is_only=is_only)]
+        if anew is not None:
+            parts.append(anew.scope_of([s for s in spans if s[0] in self._request.whole], is_only=is_only))
+        return Scope({symbol: span for part in parts for symbol, span in part.spans.items()}) if parts else None
 
     def _check_basis(self, head: _Head, symbols: Iterable[str]) -> None:
         request = self._request
@@ -294,7 +315,8 @@ class Commit:
             if after != before:
                 changed[symbol] = known[symbol] = after
         actions = self._new_actions(head, known)
-        aliases = tuple(alias for alias in dict.fromkeys(request.aliases) if alias not in head.description.aliases)
+        named = request.aliases() if callable(request.aliases) else request.aliases
+        aliases = tuple(alias for alias in dict.fromkeys(named) if alias not in head.description.aliases)
         _require_known(known, [alias.symbol for alias in aliases], head.name, "alias")
         whole = Description(
             dict(sorted(known.items())), (*head.description.actions, *actions), (*head.description.aliases, *aliases)
@@ -317,15 +339,13 @@ class Commit:
         return replace(given, venue=given.venue or before.attributes.venue)
 
     def _new_actions(self, head: _Head, known: Mapping[str, AssetRecord]) -> tuple[CorporateAction, ...]:
-        seen = {action.event_id for action in head.description.actions}
-        fresh: dict[str, CorporateAction] = {}
-        request = self._request
-        for action in request.actions() if callable(request.actions) else request.actions:
-            if action.event_id not in seen:
-                dated = action if action.first_seen else replace(action, first_seen=self._now)
-                fresh.setdefault(action.event_id, dated)
-        _require_known(known, [action.symbol for action in fresh.values()], head.name, "corporate action")
-        return tuple(fresh.values())
+        given = self._request.actions
+        told = [
+            action if action.first_seen else replace(action, first_seen=self._now)
+            for action in (given() if callable(given) else given)
+        ]
+        _require_known(known, [action.symbol for action in told], head.name, "corporate action")
+        return tuple(reconcile(head.description.actions, told))
 
     def _coverage(self, delivered: _Delivered) -> list[CoverageRecord]:
         request = self._request

@@ -25,7 +25,7 @@ from rustybt.market.frequency import Frequency
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -107,9 +107,10 @@ class BundleStore:
         assets: Mapping[str, AssetAttributes] | Callable[[], Mapping[str, AssetAttributes]] | None = None,
         price_basis: str = "raw",
         actions: Sequence[CorporateAction] | Callable[[], Sequence[CorporateAction]] = (),
-        aliases: Sequence[Alias] = (),
+        aliases: Sequence[Alias] | Callable[[], Sequence[Alias]] = (),
         quality: QualityReport | Callable[[], QualityReport | None] | None = None,
         replace: bool = False,
+        whole: Collection[str] = (),
         op_id: str | None = None,
     ) -> CommitResult:
         """Upsert bars into a bundle: durable and visible as one new version when this returns, or not at all.
@@ -139,6 +140,9 @@ class BundleStore:
         replace
             Also remove rows inside (symbols, start, end) that `bars` does not hold. Where a symbol's bars come in several
             frames, they come in order of time.
+        whole
+            Symbols whose bars are all that there is: of these every row that `bars` does not hold is removed, so that a
+            series that a vendor delivers on a new price basis keeps nothing of the old one.
         op_id
             Makes the commit repeatable: an operation that is committed already is not done twice. Letters, digits, ``-``,
             ``_`` and ``.``.
@@ -172,9 +176,10 @@ class BundleStore:
             assets=assets or {},
             price_basis=price_basis,
             actions=actions,
-            aliases=tuple(aliases),
+            aliases=aliases,
             quality=quality,
             replace=replace,
+            whole=frozenset(whole),
             op_id=uuid.uuid4().hex if op_id is None else check_op_id(op_id),
         )
         return Commit(self, request, self._on_step).run()

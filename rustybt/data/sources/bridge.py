@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import wait
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -32,7 +32,13 @@ class _LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+            except KeyboardInterrupt:
+                # Polars raises Ctrl-C in whichever thread computes; the main thread is told as well and decides.
+                continue
+            return
 
 
 def _loop_thread() -> _LoopThread:
@@ -95,18 +101,34 @@ def iterate(items: Iterator[T] | AsyncIterator[T]) -> Iterator[T]:
     if isinstance(items, Iterator):
         yield from items
         return
+    driven = _Driven(items)
     try:
         while True:
             try:
-                item = run(_next(items))
+                item = run(driven.next())
             except StopAsyncIteration:
                 return
             yield item
     finally:
-        close = getattr(items, "aclose", None)
+        run(driven.close())
+
+
+class _Driven(Generic[T]):
+    """An asynchronous iterator that is stepped from another thread."""
+
+    def __init__(self, items: AsyncIterator[T]) -> None:
+        self._items = items
+        self._step: asyncio.Task[Any] | None = None
+
+    async def next(self) -> T:
+        self._step = asyncio.current_task()
+        return await anext(self._items)
+
+    async def close(self) -> None:
+        """Close the iterator; a step that was interrupted ends first, for a generator that runs cannot be closed."""
+        if self._step is not None and not self._step.done():
+            self._step.cancel()
+            await asyncio.wait([self._step])
+        close = getattr(self._items, "aclose", None)
         if close is not None:
-            run(close())
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
+            await close()

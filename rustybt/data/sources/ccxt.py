@@ -8,7 +8,7 @@ from rustybt.data.sources.vendor import VendorDataSource
 
 if TYPE_CHECKING:
     from rustybt.data.adapters.base import BaseDataAdapter
-    from rustybt.data.adapters.ccxt_exchange import CCXTAdapter
+    from rustybt.data.adapters.ccxt.adapter import CCXTAdapter
     from rustybt.data.adapters.connection import Connection
 
 DEFAULT_EXCHANGE = "binance"
@@ -44,7 +44,7 @@ class CCXTDataSource(VendorDataSource):
         MissingDependencyError
             ccxt is not installed.
         """
-        from rustybt.data.adapters.ccxt_exchange import CCXTAdapter
+        from rustybt.data.adapters.ccxt.adapter import CCXTAdapter
 
         return CCXTAdapter(connection, exchange=self._exchange)
 

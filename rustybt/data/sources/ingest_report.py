@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from rustybt.errors import (
+    AuthenticationError,
+    BadResponseError,
+    NotCoveredError,
+    RateLimitedError,
+    SourceError,
+    SourceUnavailableError,
+    SymbolNotFoundError,
+)
 from rustybt.market.provenance import FrozenRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from rustybt.errors import SourceError
     from rustybt.market.quality_report import QualityReport
+    from rustybt.market.revisions import BarRevision
 
 #: Quarantined rows kept as examples; the counts beside them are always exact.
 MAX_EXAMPLES = 100
+
+
+_KINDS: tuple[tuple[type[SourceError], str], ...] = (
+    (SymbolNotFoundError, "unknown symbol"),
+    (AuthenticationError, "refused: key or plan"),
+    (SourceUnavailableError, "vendor down"),
+    (BadResponseError, "malformed answer"),
+    (NotCoveredError, "not covered"),
+)
+
+
+def failure_kind(error: SourceError) -> str:
+    """Return in a few words what kind of failure a symbol met: ``rate-limited, try again in 40 s``."""
+    if isinstance(error, RateLimitedError):
+        seconds = error.details.get("retry_after_seconds")
+        return "rate-limited" + (f", try again in {seconds:,.0f} s" if seconds else ", try again later")
+    if error.details.get("delisted"):
+        return "delisted"
+    return next((words for kind, words in _KINDS if isinstance(error, kind)), "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,10 @@ class IngestReport(FrozenRecord):
         Symbols that the source knows, without a bar in the range, with the reason.
     failures
         Symbols that failed; the others are committed.
+    revisions
+        What the source changed about bars that were stored before.
+    resumed
+        How many symbols an interrupted run of the same ingest had finished.
     seconds
         Wall time of the whole ingest.
     """
@@ -73,6 +105,8 @@ class IngestReport(FrozenRecord):
     failures: Mapping[str, SourceError] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    revisions: tuple[BarRevision, ...] = ()
+    resumed: int = 0
 
     def __repr__(self) -> str:
         counts = f"{self.rows_added:,} rows added, {self.rows_changed:,} changed, {self.rows_removed:,} removed"
@@ -83,6 +117,10 @@ class IngestReport(FrozenRecord):
             *([f"failed: {', '.join(list(self.failures)[:5])}"] if self.failures else []),
         ]
         return f"<IngestReport {self.reference}: {', '.join(more)}>"
+
+    def with_notes(self, notes: Sequence[str]) -> IngestReport:
+        """Return the report with these notes first."""
+        return replace(self, notes=(*notes, *self.notes)) if notes else self
 
     @property
     def exit_code(self) -> int:
@@ -105,10 +143,16 @@ class IngestReport(FrozenRecord):
             "examples": [dict(row) for row in self.examples],
             "skipped": dict(self.skipped),
             "failures": {
-                symbol: {"code": error.code, "message": error.message, "hint": error.hint}
+                symbol: {
+                    "code": error.code,
+                    "kind": failure_kind(error),
+                    "message": error.message,
+                    "hint": error.hint,
+                }
                 for symbol, error in self.failures.items()
             },
             "notes": list(self.notes),
+            "revisions": [revision.to_json() for revision in self.revisions],
             "reference": self.reference,
             "exit_code": self.exit_code,
         }

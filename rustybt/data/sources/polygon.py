@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rustybt.data.adapters.massive import MassiveAdapter
+from rustybt.data.adapters.massive.adapter import MassiveAdapter
 from rustybt.data.sources.vendor import VendorDataSource
 from rustybt.errors import RequestError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -254,9 +254,10 @@ class VendorFetch:
     def _calendar(self, attributes: AssetAttributes, bars: pl.DataFrame) -> TradingCalendar:
         stamps = bars["timestamp"].to_physical()
         first, last = to_date(int(stamps.min())), to_date(int(stamps.max()))  # type: ignore[arg-type]
-        return get_calendar(
-            calendar_for(attributes.venue, attributes.asset_type), _month_before(first), _month_after(last)
-        )
+        if self._request.frequency.name in ("1w", "1M"):
+            # Labels move inside their week or month, and end with it.
+            first, last = first - timedelta(days=35), last + timedelta(days=35)
+        return get_calendar(calendar_for(attributes.venue, attributes.asset_type), first, last)
 
     def _why_empty(self, answer: SeriesAnswer, start: int, end: int) -> str:
         text = f"no bars from {to_date(start)} to {to_date(end)}"
@@ -316,11 +317,3 @@ def _stamps(bars: pl.DataFrame) -> Instants:
 
 def _days(micros: int) -> Sessions:
     return np.array([micros // DAY_MICROSECONDS], dtype="datetime64[D]")
-
-
-def _month_before(day: date) -> date:
-    return day - timedelta(days=35)
-
-
-def _month_after(day: date) -> date:
-    return day + timedelta(days=35)

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.records import Alias, CommitResult
+from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.findings import Findings
 from rustybt.data.sources.ingest import (
     actions_of,
-    calendar_of,
     checked_frames,
+    default_calendar,
     first_with_bars,
     provenance_of,
     report_of,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.base import DataSource, Progress
-    from rustybt.data.sources.delivery import Delivery
     from rustybt.data.sources.ingest_report import IngestReport
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.request import BarRequest
@@ -93,7 +93,7 @@ class VendorIngest:
             first, _ = first_with_bars(job.deliveries())
             if self._is_update and first.bars.is_empty() and not job.failures:
                 return self._nothing_new(job, found, started)
-            self._calendar = calendar or calendar_of(self._store, self._name, first)
+            self._calendar = calendar or self._calendar_of(first)
             rebase = Rebase(
                 job,
                 self._stored,
@@ -127,15 +127,21 @@ class VendorIngest:
             self._source, asked, self._name, self._store.home, now=self._now, starts=starts, progress=self._progress
         )
 
+    def _calendar_of(self, first: Delivery) -> str:
+        """Return the bundle's own calendar where the assets say nothing else."""
+        derived = default_calendar(first)
+        return derived if derived != default_calendar(Delivery()) else self._stored.calendar_name or derived
+
     def _findings(self, job: IngestJob, *, named: bool) -> Findings:
-        """Return what is known before the frames; in an update, a symbol that the vendor has no more is only skipped."""
+        """Return what is known before the frames; in an update, a symbol that the vendor does not know is only skipped."""
         found = Findings(self._source.name, job.request)
         found.calendar_was_named = named
         if self._is_update:
             stored = self._stored.spans(job.request.frequency.name)
             for symbol, error in list(job.failures.items()):
-                if isinstance(error, SymbolNotFoundError) and symbol in stored:
-                    found.skipped[symbol] = f"no new bars, perhaps delisted: {error.message}"
+                if isinstance(error, SymbolNotFoundError):
+                    why = "no new bars, perhaps delisted" if symbol in stored else "never delivered, unknown still"
+                    found.skipped[symbol] = f"{why}: {error.message}"
                     del job.failures[symbol]
         return found
 
@@ -161,7 +167,8 @@ class VendorIngest:
             frequency=request.frequency,
             calendar=self._calendar,
             symbols=found.answered,
-            start=request.start,
+            # Where symbols begin at dates of their own, their bars say what is covered.
+            start=None if self._starts else request.start,
             end=self._closed_end(request),
             assets=lambda: found.assets,
             price_basis=first.price_basis,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rustybt.data.adapters.yahoo import YahooAdapter
+from rustybt.data.adapters.yahoo.adapter import YahooAdapter
 from rustybt.data.sources.vendor import VendorDataSource
 
 if TYPE_CHECKING:

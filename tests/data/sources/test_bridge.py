@@ -1,6 +1,8 @@
 """The synchronous face of asynchronous sources."""
 
 import asyncio
+import os
+import signal
 import threading
 
 import pytest
@@ -102,4 +104,33 @@ def test_an_asynchronous_iterator_is_closed_when_the_caller_stops_early():
     items = bridge.iterate(numbers())
     assert next(items) == 1
     items.close()
+    assert closed == [True]
+
+
+def test_an_interrupt_raised_on_the_bridge_does_not_end_it():
+    """Polars raises Ctrl-C in whichever thread computes."""
+
+    async def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bridge.run(interrupted())
+    assert bridge.run(asyncio.sleep(0, "still there")) == "still there"
+
+
+def test_a_generator_is_closed_when_a_step_of_it_is_interrupted(monkeypatch):
+    closed = []
+
+    async def items():
+        try:
+            yield 1
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    found = bridge.iterate(items())
+    assert next(found) == 1
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
     assert closed == [True]

@@ -361,7 +361,12 @@ def test_a_bundle_keeps_its_calendar_when_none_is_named(store):
 def test_the_report_is_plain_json(vendor, store):
     vendor.errors["B"] = BadResponseError("broken", hint="repair it")
     plain = json.loads(json.dumps(vendor.ingest_to_bundle("us", ["A", "B"], store=store).to_json()))
-    assert plain["failures"]["B"] == {"code": "bad-response", "message": "broken", "hint": "repair it"}
+    assert plain["failures"]["B"] == {
+        "code": "bad-response",
+        "kind": "malformed answer",
+        "message": "broken",
+        "hint": "repair it",
+    }
     assert plain["exit_code"] == 3
     assert plain["reference"] == "us@1"
 

@@ -1,0 +1,214 @@
+"""The commands ``rustybt ingest VENDOR``: each has the request, the transport, and the options of its vendor."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rustybt.cli.options import (
+    Bundle,
+    End,
+    Frequency,
+    Plan,
+    Replace,
+    Start,
+    Strict,
+    Symbols,
+    SymbolsFile,
+    flag,
+    read_symbols,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rustybt.cli.terminal import Terminal
+
+_CONNECTION, _VENDOR = "Connection", "Vendor options"
+
+
+def _text(name: str, metavar: str, text: str, panel: str = _CONNECTION) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
+
+
+BaseUrl = Annotated[str | None, _text("--base-url", "URL", "Ask this address instead of the vendor's own.")]
+Proxy = Annotated[str | None, _text("--proxy", "URL", "HTTP proxy for every request.")]
+CaBundle = Annotated[str | None, _text("--ca-bundle", "FILE", "PEM file of certificates to trust.")]
+Timeout = Annotated[str | None, _text("--timeout", "S", "Longest wait for an answer, as 30 or 2m; 30 s if absent.")]
+RequestsPerMinute = Annotated[float | None, _text("--requests-per-minute", "N", "Of your plan; 0 for no limit.")]
+Parallel = Annotated[int | None, _text("--parallel", "N", "Requests at once.")]
+
+#: Parameter -> annotation; each vendor's source takes them under these names.
+TRANSPORT: dict[str, Any] = {
+    "base_url": BaseUrl,
+    "proxy": Proxy,
+    "ca_bundle": CaBundle,
+    "timeout_seconds": Timeout,
+    "requests_per_minute": RequestsPerMinute,
+    "parallel_requests": Parallel,
+}
+
+_Exchange = Annotated[
+    str | None, _text("--exchange", "ID", "ccxt's id: binance, kraken, ...; binance if absent.", _VENDOR)
+]
+_Feed = Annotated[str | None, _text("--feed", "F", "iex, sip, otc ...; iex if absent.", _VENDOR)]
+_Adjustment = Annotated[str | None, _text("--adjustment", "A", "raw, split or all; raw if absent.", _VENDOR)]
+_ADJUSTED = Annotated[
+    bool, flag("--adjusted", text="Prices adjusted by the vendor, instead of as traded.", panel=_VENDOR)
+]
+_EXTENDED = Annotated[
+    bool, flag("--extended-hours", text="Also intraday bars outside the trading hours.", panel=_VENDOR)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One command.
+
+    Parameters
+    ----------
+    options
+        Parameter -> annotation of the vendor's own options; none of them is sent unless it was given.
+    """
+
+    source: str
+    help: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+_POLYGON = Vendor(
+    "polygon",
+    "Stocks, indices, currencies and coins of Polygon, now called Massive; the key is MASSIVE_API_KEY or POLYGON_API_KEY.\n\n"
+    "Example: rustybt ingest polygon --symbols AAPL,MSFT --bundle us --start 2023-01-01",
+    {"adjusted": _ADJUSTED, "extended_hours": _EXTENDED},
+)
+VENDORS: dict[str, Vendor] = {
+    "yfinance": Vendor(
+        "yfinance",
+        "Stocks, funds, indices, currencies and coins of Yahoo Finance; no key.\n\n"
+        "Example: rustybt ingest yfinance --symbols AAPL,MSFT --bundle us --start 2015-01-01",
+    ),
+    "ccxt": Vendor(
+        "ccxt",
+        "Coins on about 100 exchanges, through ccxt; no key.\n\n"
+        "Example: rustybt ingest ccxt --exchange binance --symbols BTC/USDT --bundle crypto --frequency 1h --start 2024-01-01",
+        {"exchange": _Exchange},
+    ),
+    "polygon": _POLYGON,
+    "massive": _POLYGON,
+    "alpaca": Vendor(
+        "alpaca",
+        "US stocks of Alpaca; the keys are APCA_API_KEY_ID and APCA_API_SECRET_KEY.\n\n"
+        "Example: rustybt ingest alpaca --symbols AAPL,MSFT --bundle us --start 2023-01-01",
+        {
+            "feed": _Feed,
+            "adjustment": _Adjustment,
+            "extended_hours": _EXTENDED,
+        },
+    ),
+    "alphavantage": Vendor(
+        "alphavantage",
+        "Stocks of Alpha Vantage; the key is ALPHAVANTAGE_API_KEY.\n\n"
+        "Example: rustybt ingest alphavantage --symbols IBM --bundle us",
+        {"adjusted": _ADJUSTED, "extended_hours": _EXTENDED},
+    ),
+}
+#: Bundles to measure with: their names, and what `rustybt.data.sources.profiling` fetches for them.
+PROFILING: dict[str, tuple[str, str]] = {
+    "yfinance-profiling": ("yfinance", "To measure with: 50 stocks of Yahoo Finance, 2 years, daily."),
+    "ccxt-hourly-profiling": ("ccxt", "To measure with: 20 pairs of Binance, 6 months, hourly."),
+    "ccxt-minute-profiling": ("ccxt", "To measure with: 10 pairs of Binance, 1 month, by the minute."),
+    "csv-profiling": ("", "To measure with: 50 GENERATED symbols, 2 years, daily, written to a CSV file first."),
+}
+
+_REQUEST: dict[str, tuple[Any, Any]] = {
+    "bundle": (Bundle, inspect.Parameter.empty),
+    "symbols": (Symbols, None),
+    "symbols_file": (SymbolsFile, None),
+    "start": (Start, None),
+    "end": (End, None),
+    "frequency": (Frequency, "1d"),
+}
+_WAYS: dict[str, tuple[Any, Any]] = {"plan": (Plan, False), "strict": (Strict, False), "replace": (Replace, False)}
+
+
+def vendor_command(name: str) -> Callable[..., int] | None:
+    """Return the function of a vendor's command, None for a name that is no vendor's; no vendor's library is imported."""
+    vendor = VENDORS.get(name)
+    if vendor is None:
+        return None
+    own = {**vendor.options, **TRANSPORT}
+
+    def run(terminal: Terminal, **values: Any) -> int:
+        from rustybt.cli.ingest import ingest
+
+        request = {key: values[key] for key in _REQUEST if key not in ("symbols", "symbols_file")}
+        request["symbols"] = read_symbols(values["symbols"], values["symbols_file"])
+        options = _given(own, values)
+        return ingest(terminal, vendor.source, options, request, **{way: values[way] for way in _WAYS})
+
+    return _signed(run, vendor.help, {**_REQUEST, **_WAYS, **_with_defaults(own)})
+
+
+def profiling_command(name: str) -> Callable[..., int] | None:
+    """Return the function of a profiling bundle's command, None for another name."""
+    if name not in PROFILING:
+        return None
+    source, text = PROFILING[name]
+    own = {**VENDORS[source].options, **TRANSPORT} if source else {}
+
+    def run(terminal: Terminal, **values: Any) -> int:
+        import time
+        from pathlib import Path
+
+        from rustybt.cli.ingest import ingest
+        from rustybt.data.sources.profiling import PROFILES, write_generated_csv
+
+        profile = PROFILES[name]
+        given = _given(own, values)
+        options = {**profile.options, **given}
+        request: dict[str, Any] = {
+            "bundle": values["bundle"],
+            "symbols": list(profile.symbols),
+            "start": profile.start(time.time()).isoformat(),
+            "end": None,
+            "frequency": profile.frequency,
+        }
+        if not source:
+            path = Path(values["output"]) / f"{name}.csv"
+            write_generated_csv(profile, path, time.time())
+            terminal.note(f"wrote {path}: generated bars, no market made them")
+            options["path"] = str(path)
+        return ingest(terminal, profile.source, options, request, **{way: values[way] for way in _WAYS})
+
+    named = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.")]
+    place = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the CSV file is written.")]
+    output = {} if source else {"output": (place, ".")}
+    shown = f"{text}\n\nExample: rustybt ingest {name}"
+    return _signed(run, shown, {"bundle": (named, name), **_WAYS, **output, **_with_defaults(own)})
+
+
+def _given(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; 0 is one."""
+    return {name: values[name] for name in names if values[name] is not None and values[name] is not False}
+
+
+def _with_defaults(options: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (kind, False if kind in (_ADJUSTED, _EXTENDED) else None) for name, kind in options.items()}
+
+
+def _signed(run: Callable[..., int], text: str, parameters: dict[str, tuple[Any, Any]]) -> Callable[..., int]:
+    """Return `run` with the signature that the command line reads its options from."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    first = inspect.Parameter("terminal", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Terminal")
+    named = [
+        inspect.Parameter(name, keyword, annotation=kind, default=default)
+        for name, (kind, default) in parameters.items()
+    ]
+    run.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
+    run.__annotations__ = {"terminal": "Terminal", **{name: kind for name, (kind, _) in parameters.items()}}
+    run.__doc__ = text
+    return run
