@@ -55,9 +55,16 @@ def provenance_facts(provenance: Any) -> dict[str, Any]:
     """Return what a person asks of a provenance, empty entries left out."""
     values = dict(provenance.to_json())
     values["fetched_at"] = instant(values.pop("fetch_timestamp", 0))
+    for side in ("start", "end"):
+        values[side] = _to_the_second(values.get(side) or "")
     order = ("source_type", "source_url", "fetched_at", "number_rule", "timezone", "frequency", "symbols", "files")
     first = {key: values.pop(key) for key in order if key in values}
     return {key: value for key, value in {**first, **values}.items() if value not in ("", None, [], {}, ())}
+
+
+def _to_the_second(text: str) -> str:
+    """Return a date as it is, an instant without its fraction."""
+    return f"{text[:19].replace('T', ' ')}Z" if "T" in text else text
 
 
 def quality_facts(quality: Any) -> dict[str, Any] | None:

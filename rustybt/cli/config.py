@@ -10,6 +10,7 @@ import typer
 
 from rustybt.cli.command import command, new_group
 from rustybt.cli.options import flag
+from rustybt.cli.vendors import VENDORS
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -84,8 +85,15 @@ def set_key(
             "a key on the command line is seen by every user of this machine and kept by the shell",
             hint=f"run rustybt config set-key {source}, which asks for it; and if others saw it, get a new one",
         )
+    source = VENDORS[source].source if source in VENDORS else source
     variables = key_storage.variables_of(source, variable)
     keys = {name: _read_key(name) for name in variables}
+    absent = [name for name, key in keys.items() if not key.strip()]
+    if absent:
+        raise RequestError(
+            f"no {' and no '.join(absent)} was given, nothing was stored",
+            hint=f"type it when asked, or write it into stdin, one line a key, in this order: {', '.join(variables)}",
+        )
     place = key_storage.store(source, keys, in_keyring=keyring)
     if terminal.json:
         terminal.data({"source": source, "variables": variables, "stored_in": place})

@@ -25,7 +25,7 @@ from rustybt.cli.options import (
     read_symbols,
 )
 from rustybt.cli.vendors import PROFILING, VENDORS, profiling_command, vendor_command
-from rustybt.errors import RequestError
+from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
@@ -357,6 +357,8 @@ def ingest(
         show_plan(terminal, source.plan(**request))
         return 0
     with open_store(terminal) as store, closing(source):
+        if request["symbols"] is None and source_name in VENDORS:
+            terminal.note(f"no --symbols given: asking for all that {source.name} lists; --plan says what that costs")
         try:
             with terminal.progress() as progress:
                 report = source.ingest_to_bundle(
@@ -365,8 +367,14 @@ def ingest(
         except KeyboardInterrupt as stop:
             terminal.last_words = str(stop)
             raise
-        retry = retry_command(source_name, options, {**request, "bundle": bundle}, list(report.failures))
+        again = sorted(symbol for symbol, error in report.failures.items() if may_pass(error))
+        retry = retry_command(source_name, options, {**request, "bundle": bundle}, again)
         return show_ingest(terminal, report, store, retry=retry)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether asking again may help: what a vendor does not know or does not keep it will not know then."""
+    return not isinstance(error, (SymbolNotFoundError, NotCoveredError, RequestError))
 
 
 def retry_command(source_name: str, options: dict[str, Any], request: dict[str, Any], symbols: list[str]) -> str:
@@ -380,16 +388,22 @@ def retry_command(source_name: str, options: dict[str, Any], request: dict[str, 
     for key, value in options.items():
         if value is None or key == "column_map":
             continue
-        option = _SPELLED.get(key, f"--{key.replace('_', '-')}")
-        # A proxy may hold a password, which is printed nowhere.
-        words += (
-            [option] if value is True else [option, "..." if key == "proxy" and "@" in str(value) else _plain(value)]
-        )
+        words += _option_words(key, value)
     return shlex.join(words)
+
+
+def _option_words(key: str, value: Any) -> list[str]:
+    """Return an option as it is typed; a proxy may hold a password, which is printed nowhere."""
+    name = _SPELLED.get(key, key.replace("_", "-"))
+    if value is False:
+        return [f"--no-{name}"]
+    if value is True:
+        return [f"--{name}"]
+    return [f"--{name}", "..." if key == "proxy" and "@" in str(value) else _plain(value)]
 
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-_SPELLED = {"timeout_seconds": "--timeout", "parallel_requests": "--parallel"}
+_SPELLED = {"timeout_seconds": "timeout", "parallel_requests": "parallel"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines where there is no terminal.
 LINE_INTERVAL_SECONDS = 5.0
+#: Seconds between two lines about one wait, which counts down.
+WAIT_INTERVAL_SECONDS = 30.0
+_SECONDS = re.compile(r"waiting (\d+) s\b")
 
 
 class Progress:
@@ -29,9 +33,10 @@ class Progress:
         self._clock = clock
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}
         self._last_line = clock()
-        self._last_wait = ""
+        self._last_wait = ("", 0)
+        self._last_wait_line = clock()
 
     def __enter__(self) -> Self:
         if self._enabled and self._stream.isatty():
@@ -53,23 +58,35 @@ class Progress:
         if self._bars is not None:
             work = _work_of(stage)
             if work not in self._tasks:
-                self._tasks[work] = self._bars.add_task(stage, total=total or None)
+                self._tasks[work] = self._bars.add_task(stage, total=total or None, completed=done)
             self._bars.update(self._tasks[work], description=stage, completed=done, total=total or None)
             return
         self._write_line(stage, done, total)
 
     def _write_line(self, stage: str, done: int, total: int) -> None:
         now = self._clock()
-        started = self._started.setdefault(_work_of(stage), now)
-        if _is_wait(stage):  # said at once, once: without it nothing seems to happen
-            if stage == self._last_wait:
+        # What was done when the work began, as by an earlier run, is nobody's speed.
+        started, before = self._started.setdefault(_work_of(stage), (now, done))
+        if _is_wait(stage):  # said at once: without it nothing seems to happen
+            if self._is_told(stage, now):
                 return
-            self._last_wait = stage
         elif now - self._last_line < LINE_INTERVAL_SECONDS:
             return
         self._last_line = now
-        self._stream.write(f"{describe(stage, done, total, now - started)}\n")
+        self._stream.write(f"{describe(stage, done, total, now - started, before=before)}\n")
         self._stream.flush()
+
+    def _is_told(self, stage: str, now: float) -> bool:
+        """Return whether a wait is one that was told a moment ago, and only counts down since."""
+        found = _SECONDS.search(stage)
+        left = int(found[1]) if found else 0
+        what = _SECONDS.sub("", stage)
+        same = what == self._last_wait[0] and left <= self._last_wait[1]
+        self._last_wait = (what, left)
+        if same and now - self._last_wait_line < WAIT_INTERVAL_SECONDS:
+            return True
+        self._last_wait_line = now
+        return False
 
 
 def _work_of(stage: str) -> str:
@@ -81,9 +98,9 @@ def _is_wait(stage: str) -> bool:
     return stage.partition(" ")[2].startswith("waiting")
 
 
-def describe(stage: str, done: int, total: int, elapsed_seconds: float) -> str:
-    """Return one line on how far `stage` is, how fast, and how long it may still take."""
-    rate = done / elapsed_seconds if elapsed_seconds > 0 else 0.0
+def describe(stage: str, done: int, total: int, elapsed_seconds: float, *, before: int = 0) -> str:
+    """Return one line on how far `stage` is, how fast, and how long it may still take; `before` were done at its start."""
+    rate = (done - before) / elapsed_seconds if elapsed_seconds > 0 else 0.0
     if _is_wait(stage):
         work, _, wait = stage.partition(" ")
         return f"{wait} ({work} {done:,} of {total:,})" if total else wait

@@ -83,11 +83,14 @@ def show_ingest(terminal: Terminal, report: Any, store: Any, *, retry: str = "")
     terminal.line(f"  symbols  {len(report.symbols):,}: {_some(report.symbols)}")
     terminal.line(f"  quality  {quality_sentence(report.quality)}")
     _show_quarantine(terminal, report)
+    told = " ".join(report.skipped.values())
     for note in report.notes:
-        if not note.startswith(("set aside:", "failed:")):  # those are listed by themselves
+        if not note.startswith(("set aside:", "failed:")) and note not in told:  # those are listed by themselves
             terminal.note(f"  note: {note}")
     for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
         terminal.note(f"  skipped {symbol}: {reason}")
+    if len(report.skipped) > MOST_LISTED:
+        terminal.note(f"  {len(report.skipped) - MOST_LISTED:,} more skipped; --json lists them")
     for revision in report.revisions[:MOST_LISTED]:
         terminal.line(f"  revised {revision}")
     if len(report.revisions) > MOST_LISTED:
@@ -104,11 +107,15 @@ def _show_failures(terminal: Terminal, report: Any, retry: str) -> None:
         return
     asked = len(report.symbols) + len(report.skipped) + len(report.failures)
     terminal.alert(f"  {len(report.failures):,} of {counted(asked, 'symbol')} failed, the others are stored:")
-    for symbol, error in report.failures.items():
-        hint = f" ({error.hint})" if error.hint else ""
-        terminal.alert(f"  failed {symbol}: {failure_kind(error)}: {error.message}{hint}")
+    failures = sorted(report.failures.items())
+    kinds = {symbol: failure_kind(error) for symbol, error in failures}
+    wide, long = max(map(len, kinds)), max(map(len, kinds.values()))
+    for symbol, error in failures:
+        terminal.alert(f"  failed  {symbol:{wide}}  {kinds[symbol]:{long}}  {error.message}")
+    for hint in dict.fromkeys(error.hint for _, error in failures if error.hint):
+        terminal.alert(f"  hint: {hint}")
     if retry:
-        terminal.alert(f"  hint: {retry}")
+        terminal.alert(f"  again: {retry}")
 
 
 def _summary(store: Any, report: Any) -> str:

@@ -11,6 +11,7 @@ from rustybt.cli.command import command, new_group
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
     from rustybt.data.adapters.limits import VendorLimits
+    from rustybt.data.sources.registry import SourceInfo
 
 app = new_group("Where bars can come from.")
 
@@ -30,19 +31,20 @@ def list_(terminal: Terminal) -> None:
         terminal.data({"sources": found})
         return
     terminal.table(
-        ["name", "available", "streams", "key", "limits", "what"],
+        ["name", "ready", "key", "streams", "limits", "what"],
         [
             (
                 s.name,
                 s.available,
-                s.supports_live,
-                "needed" if s.limits is not None and s.limits.needs_key else "",
-                _in_short(s.limits) if s.available else s.pip_command or s.reason,
-                _plain(s.doc),
+                _key(s, "-"),
+                s.supports_live if s.available else "-",
+                _in_short(s.limits),
+                _plain(s.doc) if s.available else f"needs {s.pip_command or s.reason}",
             )
             for s in found
         ],
     )
+    terminal.note("rustybt sources info NAME shows one with all it allows and takes")
 
 
 @command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -63,14 +65,18 @@ def info(terminal: Terminal, ctx: typer.Context, *, name: Name) -> None:
     terminal.facts(
         [
             ("name", found.name),
-            ("what", _plain(found.doc)),
-            ("available", found.available),
+            *([("what", _plain(found.doc))] if found.doc else []),
+            ("ready", found.available),
             *([] if found.available else [("needs", found.pip_command or found.reason)]),
             *([("also called", ", ".join(found.aliases))] if found.aliases else []),
-            ("streams", found.supports_live),
+            *([("streams", found.supports_live)] if found.available else []),
             *_limits(found.limits),
+            *([("key", _key(found))] if found.limits is not None else []),
+            *(("note", note) for note in (found.limits.notes if found.limits is not None else ())),
         ]
     )
+    if not found.available:
+        return
     # Named as in Python: on the command line the built-in sources have some of them, under names that fit there.
     terminal.table(["option in Python", "what"], [(option, _plain(text)) for option, text in found.options.items()])
     terminal.note(
@@ -82,7 +88,7 @@ def _limits(limits: VendorLimits | None) -> list[tuple[str, object]]:
     """Return what a vendor allows as lines of facts, with units."""
     if limits is None:
         return []
-    depth = ", ".join(f"{name} {days} days" for name, days in limits.depth_days.items())
+    depth = ", ".join(_depths(limits, "days"))
     return [
         ("frequencies", f"{', '.join(limits.frequencies)}; others are resampled from these"),
         ("history", _joined(depth, f"the newest {limits.depth_bars} bars" if limits.depth_bars else "")),
@@ -90,9 +96,7 @@ def _limits(limits: VendorLimits | None) -> list[tuple[str, object]]:
         ("requests a minute", _or_none(limits.requests_per_minute)),
         ("requests a day", _or_none(limits.requests_per_day)),
         ("at once", limits.parallel_requests),
-        ("final after", f"{limits.settlement_delay_seconds / 60:g} min after the close of a bar"),
-        ("key", "needed" if limits.needs_key else "none needed"),
-        *(("note", note) for note in limits.notes),
+        ("final", f"{_time(limits.settlement_delay_seconds)} after the close of a bar"),
     ]
 
 
@@ -103,10 +107,37 @@ def _in_short(limits: VendorLimits | None) -> str:
     rates = [
         f"{limits.requests_per_minute:g}/min" if limits.requests_per_minute else "",
         f"{limits.requests_per_day}/day" if limits.requests_per_day else "",
-        *(f"{name} {days} d" for name, days in limits.depth_days.items()),
+        *_depths(limits, "d"),
         f"newest {limits.depth_bars} bars" if limits.depth_bars else "",
     ]
-    return ", ".join([" ".join(limits.frequencies), *(rate for rate in rates if rate)])
+    return ", ".join(rate for rate in rates if rate)
+
+
+def _depths(limits: VendorLimits, unit: str) -> list[str]:
+    """Return how far back the frequencies reach, those that reach equally far together."""
+    names: dict[int, list[str]] = {}
+    for name, days in limits.depth_days.items():
+        names.setdefault(days, []).append(name)
+    whole = len(names) == 1 and len(limits.depth_days) == len(limits.frequencies)
+    return [f"{'' if whole else ' '.join(group) + ' '}{days:,} {unit}" for days, group in names.items()]
+
+
+def _key(source: SourceInfo, none: str = "none needed") -> str:
+    """Return whether a key is needed and at hand; the keyring, which may ask back, is looked into only by an ingest."""
+    from rustybt.data.adapters.credentials import KEY_VARIABLES
+    from rustybt.data.adapters.key_storage import is_at_hand
+
+    if source.name not in KEY_VARIABLES:
+        return "needed" if source.limits is not None and source.limits.needs_key else none
+    return "set" if is_at_hand(source.name) else "needed"
+
+
+def _time(seconds: float) -> str:
+    """Return a delay: 2 s, 30 min, 4 h 15 min."""
+    if seconds < 60:
+        return f"{seconds:g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
 def _joined(*parts: str) -> str:

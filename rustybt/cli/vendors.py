@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from rustybt.cli.options import (
     Bundle,
-    End,
     Frequency,
     Plan,
     Replace,
-    Start,
     Strict,
-    Symbols,
     SymbolsFile,
     flag,
     read_symbols,
@@ -41,6 +38,30 @@ Timeout = Annotated[str | None, _text("--timeout", "S", "Longest wait for an ans
 RequestsPerMinute = Annotated[float | None, _text("--requests-per-minute", "N", "Of your plan; 0 for no limit.")]
 Parallel = Annotated[int | None, _text("--parallel", "N", "Requests at once.")]
 
+_Symbols = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--symbols",
+        metavar="A,B",
+        help="These symbols; commas, or given more than once. All that are listed if absent.",
+    ),
+]
+_Start = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        "-s",
+        metavar="D",
+        help="First date or instant, ISO, included (UTC). Absent: all the vendor has, at most 10 years.",
+    ),
+]
+_End = Annotated[
+    str | None,
+    typer.Option(
+        "--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC). Absent: up to the last final bar."
+    ),
+]
+
 #: Parameter -> annotation; each vendor's source takes them under these names.
 TRANSPORT: dict[str, Any] = {
     "base_url": BaseUrl,
@@ -54,14 +75,23 @@ TRANSPORT: dict[str, Any] = {
 _Exchange = Annotated[
     str | None, _text("--exchange", "ID", "ccxt's id: binance, kraken, ...; binance if absent.", _VENDOR)
 ]
-_Feed = Annotated[str | None, _text("--feed", "F", "iex, sip, otc ...; iex if absent.", _VENDOR)]
-_Adjustment = Annotated[str | None, _text("--adjustment", "A", "raw, split or all; raw if absent.", _VENDOR)]
-_ADJUSTED = Annotated[
-    bool, flag("--adjusted", text="Prices adjusted by the vendor, instead of as traded.", panel=_VENDOR)
+_Feed = Annotated[
+    str | None,
+    _text("--feed", "F", "iex (one exchange, every plan) or sip (all US exchanges); iex if absent.", _VENDOR),
 ]
-_EXTENDED = Annotated[
-    bool, flag("--extended-hours", text="Also intraday bars outside the trading hours.", panel=_VENDOR)
+_Adjustment = Annotated[
+    str | None, _text("--adjustment", "A", "raw (as traded), split, dividend or all; raw if absent.", _VENDOR)
 ]
+_HistoryYears = Annotated[
+    int | None, _text("--history-years", "N", "How far back your plan reaches: 2 on the free one.", _VENDOR)
+]
+
+
+def _yes(name: str, text: str) -> Any:
+    return Annotated[bool, flag(name, text=text, panel=_VENDOR)]
+
+
+_EXTENDED = _yes("--extended-hours", "Also intraday bars before the open and after the close.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +111,16 @@ class Vendor:
 
 _POLYGON = Vendor(
     "polygon",
-    "Stocks, indices, currencies and coins of Polygon, now called Massive; the key is MASSIVE_API_KEY or POLYGON_API_KEY.\n\n"
-    "Example: rustybt ingest polygon --symbols AAPL,MSFT --bundle us --start 2023-01-01",
-    {"adjusted": _ADJUSTED, "extended_hours": _EXTENDED},
+    "US stocks and funds of Polygon, now called Massive; the key is MASSIVE_API_KEY or POLYGON_API_KEY.\n\n"
+    "The free plan, 5 requests a minute, is assumed; on another one say --requests-per-minute 0.\n\n"
+    "Example: rustybt ingest polygon --symbols AAPL,MSFT --bundle us --start 2025-01-02",
+    {
+        "adjusted": _yes("--adjusted", "Prices in today's shares, instead of as traded."),
+        "extended_hours": _EXTENDED,
+        "history_years": _HistoryYears,
+        "details": _yes("--no-details", "Ask for no listings: a request less a symbol, but no venue is known."),
+        "live": _yes("--live", "Your plan is in real time: bars are final 1 minute after their close, not 15."),
+    },
 )
 VENDORS: dict[str, Vendor] = {
     "yfinance": Vendor(
@@ -93,7 +130,7 @@ VENDORS: dict[str, Vendor] = {
     ),
     "ccxt": Vendor(
         "ccxt",
-        "Coins on about 100 exchanges, through ccxt; no key.\n\n"
+        "Spot pairs of about 90 crypto exchanges, through ccxt; no key.\n\n"
         "Example: rustybt ingest ccxt --exchange binance --symbols BTC/USDT --bundle crypto --frequency 1h --start 2024-01-01",
         {"exchange": _Exchange},
     ),
@@ -101,7 +138,7 @@ VENDORS: dict[str, Vendor] = {
     "massive": _POLYGON,
     "alpaca": Vendor(
         "alpaca",
-        "US stocks of Alpaca; the keys are APCA_API_KEY_ID and APCA_API_SECRET_KEY.\n\n"
+        "US stocks and funds of Alpaca since 2016; the keys are APCA_API_KEY_ID and APCA_API_SECRET_KEY.\n\n"
         "Example: rustybt ingest alpaca --symbols AAPL,MSFT --bundle us --start 2023-01-01",
         {
             "feed": _Feed,
@@ -112,8 +149,14 @@ VENDORS: dict[str, Vendor] = {
     "alphavantage": Vendor(
         "alphavantage",
         "Stocks of Alpha Vantage; the key is ALPHAVANTAGE_API_KEY.\n\n"
+        "A free key has 25 requests a day and the last 100 sessions; longer history needs a premium one.\n\n"
         "Example: rustybt ingest alphavantage --symbols IBM --bundle us",
-        {"adjusted": _ADJUSTED, "extended_hours": _EXTENDED},
+        {
+            "adjusted": _yes(
+                "--adjusted", "Fetch splits and dividends too, beside prices as traded; premium keys only."
+            ),
+            "extended_hours": _EXTENDED,
+        },
     ),
 }
 #: Bundles to measure with: their names, and what `rustybt.data.sources.profiling` fetches for them.
@@ -126,10 +169,10 @@ PROFILING: dict[str, tuple[str, str]] = {
 
 _REQUEST: dict[str, tuple[Any, Any]] = {
     "bundle": (Bundle, inspect.Parameter.empty),
-    "symbols": (Symbols, None),
+    "symbols": (_Symbols, None),
     "symbols_file": (SymbolsFile, None),
-    "start": (Start, None),
-    "end": (End, None),
+    "start": (_Start, None),
+    "end": (_End, None),
     "frequency": (Frequency, "1d"),
 }
 _WAYS: dict[str, tuple[Any, Any]] = {"plan": (Plan, False), "strict": (Strict, False), "replace": (Replace, False)}
@@ -192,12 +235,13 @@ def profiling_command(name: str) -> Callable[..., int] | None:
 
 
 def _given(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given; 0 is one."""
-    return {name: values[name] for name in names if values[name] is not None and values[name] is not False}
+    """Return the options that were given; 0 is one. ``--no-details`` is the only one that takes something away."""
+    given = {name: values[name] for name in names if values[name] is not None and values[name] is not False}
+    return {**given, "details": False} if "details" in given else given
 
 
 def _with_defaults(options: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {name: (kind, False if kind in (_ADJUSTED, _EXTENDED) else None) for name, kind in options.items()}
+    return {name: (kind, False if get_args(kind)[0] is bool else None) for name, kind in options.items()}
 
 
 def _signed(run: Callable[..., int], text: str, parameters: dict[str, tuple[Any, Any]]) -> Callable[..., int]:

@@ -26,8 +26,8 @@ def test_a_pipe_gets_a_plain_line_every_few_seconds_and_no_more():
             progress("AAPL", done, 100)
     lines = stream.getvalue().splitlines()
     assert lines == [
-        "AAPL: 5 of 100 (5%), 1.2/s, about 76 s left",
-        "AAPL: 10 of 100 (10%), 1.1/s, about 81 s left",
+        "AAPL: 5 of 100 (5%), 1/s, about 95 s left",
+        "AAPL: 10 of 100 (10%), 1/s, about 90 s left",
     ]
 
 
@@ -49,7 +49,7 @@ def test_the_place_reached_changes_and_the_work_stays_the_same():
         for day in range(1, 7):
             clock.now += 1
             progress(f"backtest 2004-02-{day:02d}", day, 12)
-    assert stream.getvalue() == "backtest 2004-02-05: 5 of 12 (42%), 1.2/s, about 6 s left\n"
+    assert stream.getvalue() == "backtest 2004-02-05: 5 of 12 (42%), 1/s, about 7 s left\n"
     screen = FakeTerminal()
     with Progress(screen) as progress:
         progress("backtest 2004-02-12", 1, 2)
@@ -77,6 +77,29 @@ def test_a_terminal_gets_a_bar_with_the_count():
         progress("unknown total", 3, 0)
     assert "[AAPL]" in stream.getvalue()
     assert "4/4" in stream.getvalue()
+
+
+def test_what_an_earlier_run_did_is_nobodys_speed():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, clock=clock) as progress:
+        progress("fetch A", 80, 100)
+        clock.now += 10
+        progress("fetch K", 90, 100)
+    assert stream.getvalue() == "fetch K: 90 of 100 (90%), 1/s, about 10 s left\n"
+
+
+def test_a_wait_that_counts_down_is_told_again_after_half_a_minute_and_a_new_one_at_once():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(stream, clock=clock) as progress:
+        for left in (59, 54, 49, 44, 39, 34, 29, 24):
+            progress(f"fetch waiting {left} s: polygon, 5/min", 1, 9)
+            clock.now += 5
+        progress("fetch waiting 59 s: polygon, 5/min", 2, 9)
+    assert stream.getvalue().splitlines() == [
+        "waiting 59 s: polygon, 5/min (fetch 1 of 9)",
+        "waiting 29 s: polygon, 5/min (fetch 1 of 9)",
+        "waiting 59 s: polygon, 5/min (fetch 2 of 9)",
+    ]
 
 
 def test_a_wait_is_told_at_once_and_once():

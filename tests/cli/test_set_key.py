@@ -53,10 +53,27 @@ def test_at_a_terminal_it_is_asked_for_without_echo(place, rustybt, monkeypatch)
     assert f'ACME_KEY = "{KEY}"' in (place / "credentials.toml").read_text()
 
 
+def test_massive_is_another_name_of_polygon(place, rustybt, pipe):
+    pipe(KEY)
+
+    assert rustybt("config", "set-key", "massive")[0] == 0
+    assert (place / "credentials.toml").read_text().startswith("[polygon]\n")
+
+
+def test_a_source_without_a_key_says_so(ask, pipe):
+    pipe(KEY)
+
+    error = ask("config", "set-key", "yfinance", status=2)["error"]
+    assert error["message"].startswith("source yfinance needs no key")
+    assert "polygon, alpaca, alphavantage" in error["hint"]
+
+
 def test_nothing_in_the_pipe_stores_nothing(place, ask, pipe):
     pipe("")
 
-    assert "cannot be a key" in ask("config", "set-key", "polygon", status=2)["error"]["message"]
+    error = ask("config", "set-key", "alpaca", status=2)["error"]
+    assert error["message"] == "no APCA_API_KEY_ID and no APCA_API_SECRET_KEY was given, nothing was stored"
+    assert "one line a key, in this order: APCA_API_KEY_ID, APCA_API_SECRET_KEY" in error["hint"]
     assert not (place / "credentials.toml").exists()
 
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from rustybt.cli.vendors import PROFILING, VENDORS
+from rustybt.cli.ingest import retry_command
+from rustybt.cli.vendors import PROFILING, TRANSPORT, VENDORS
+from rustybt.data.sources import source_info
 from rustybt.data.sources.profiling import PROFILES
 from rustybt.errors import AuthenticationError, RateLimitedError
 from tests.data.sources.slow_vendor import NOW, SlowVendor, daily
@@ -68,6 +70,10 @@ def test_what_is_given_reaches_the_source_and_nothing_else(vendor, rustybt):
     [
         ("massive", ("polygon", {})),
         ("polygon --adjusted", ("polygon", {"adjusted": True})),
+        (
+            "polygon --no-details --live --history-years 2",
+            ("polygon", {"details": False, "live": True, "history_years": 2}),
+        ),
         ("alpaca --feed sip --adjustment split", ("alpaca", {"feed": "sip", "adjustment": "split"})),
         ("alphavantage --extended-hours", ("alphavantage", {"extended_hours": True})),
     ],
@@ -87,15 +93,60 @@ def test_failures_end_in_a_table_and_the_command_that_fetches_only_them(vendor, 
     assert status == 3
     lines = [line.strip() for line in err.splitlines()]
     assert "3 of 4 symbols failed, the others are stored:" in lines
-    assert "failed A B: rate-limited, try again in 40 s: slow down" in lines
-    assert "failed MSFT: refused: key or plan: not in your plan (another plan)" in lines
-    assert "failed NONE: unknown symbol: slow does not know NONE" in lines
+    assert [" ".join(line.split()) for line in lines if line.startswith("failed")] == [
+        "failed A B rate-limited, try again in 40 s slow down",
+        "failed MSFT refused: key or plan not in your plan",
+        "failed NONE unknown symbol slow does not know NONE",
+    ]
+    assert "hint: another plan" in lines
     assert "invented-password" not in err
-    retry = shlex.split(lines[-1].removeprefix("hint: "))
-    assert retry[:7] == ["rustybt", "ingest", "yfinance", "--bundle", "us", "--symbols", "NONE,MSFT,A B"]
+    retry = shlex.split(lines[-1].removeprefix("again: "))
+    assert retry[:7] == ["rustybt", "ingest", "yfinance", "--bundle", "us", "--symbols", "A B,MSFT"]
     assert retry[7:9] == ["--start", "2024-03-01"]
     vendor.errors = {}
-    assert ask(*words, status=3)["retry"].startswith("rustybt ingest yfinance --bundle us --symbols NONE")
+    assert "retry" not in ask(*words, status=3)  # asking again for a symbol that is unknown helps nobody
+
+
+def test_the_retry_line_spells_options_as_they_are_typed():
+    line = retry_command(
+        "polygon",
+        {"details": False, "live": True, "history_years": 2, "timeout_seconds": "30", "proxy": None},
+        {"bundle": "us", "start": "2024-03-01", "frequency": "1h"},
+        ["AAPL"],
+    )
+    assert line == (
+        "rustybt ingest polygon --bundle us --symbols AAPL --start 2024-03-01 --frequency 1h "
+        "--no-details --live --history-years 2 --timeout 30"
+    )
+
+
+@pytest.mark.parametrize("name", ["yfinance", "ccxt", "polygon", "alpaca", "alphavantage"])
+def test_the_command_of_a_vendor_has_every_option_of_its_source(name):
+    own = set(source_info(name).options) - {"max_attempts", "retry", "client", "clock"}
+    assert own == {*VENDORS[name].options, *TRANSPORT}
+
+
+def test_leaving_the_symbols_out_is_said(vendor, rustybt):
+    _, _, err = rustybt("ingest", "yfinance", "--bundle", "us", "--start", "2024-03-01")
+    assert "no --symbols given: asking for all that slow lists; --plan says what that costs" in err
+
+
+def test_sources_show_limits_in_short_and_whether_the_key_is_there(rustybt, monkeypatch):
+    for name in ("MASSIVE_API_KEY", "POLYGON_API_KEY", "ALPHAVANTAGE_API_KEY", "ALPHA_VANTAGE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("APCA_API_KEY_ID", "invented-id")
+    monkeypatch.setenv("ALPACA_SECRET_KEY", "invented-secret")
+    rows = {line.split()[0]: line for line in rustybt("sources", "list")[1].splitlines()}
+    assert rows["polygon"].split()[1:3] == ["yes", "needed"]
+    assert rows["alpaca"].split()[1:3] == ["yes", "set"]
+    assert rows["yfinance"].split()[1:3] == ["yes", "-"]
+    assert "60/min, 1m 30 d, 5m 15m 60 d, 1h 730 d" in rows["yfinance"]
+    assert max(map(len, rows.values())) < 200
+    shown = rustybt("sources", "info", "yfinance")[1]
+    assert "1m 30 days, 5m 15m 60 days, 1h 730 days" in shown
+    assert "30 min after the close of a bar" in shown
+    assert "4 h 15 min after the close" in rustybt("sources", "info", "alphavantage")[1]
+    assert "needed" in rustybt("sources", "info", "polygon")[1]
 
 
 def test_ctrl_c_ends_with_what_was_kept(vendor, rustybt):

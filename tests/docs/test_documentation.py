@@ -2,8 +2,11 @@
 
 import contextlib
 import importlib.util
+import os
 import re
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,7 @@ def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUSTYBT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names = {"__name__": "documentation"}
     with vendors(monkeypatch) if page.name == "vendors.md" else contextlib.nullcontext():
         for block in blocks.blocks_of(page):
@@ -42,20 +46,53 @@ def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def vendors(monkeypatch):
-    """Stand-ins of the vendors' servers, reached as a proxy and an address in the environment say."""
+    """Stand-ins of the vendors' servers, reached as a proxy and addresses in the environment say."""
+    from tests.fakes.alpaca import AlpacaServer
+    from tests.fakes.alphavantage import AlphaVantageServer
     from tests.fakes.binance import BinanceServer
+    from tests.fakes.massive import MassiveServer
     from tests.fakes.yahoo import YahooServer
 
-    with YahooServer(tls=True, proxy=True) as yahoo, BinanceServer() as binance:
-        for setting, value in {
-            "YFINANCE_PROXY": yahoo.proxy_url,
-            "YFINANCE_CA_BUNDLE": yahoo.ca_bundle,
-            "YFINANCE_REQUESTS_PER_MINUTE": "0",
-            "CCXT_BASE_URL": binance.url,
-            "CCXT_REQUESTS_PER_MINUTE": "0",
-        }.items():
+    with contextlib.ExitStack() as stack:
+        yahoo = stack.enter_context(YahooServer(tls=True, proxy=True))
+        others = {
+            "CCXT": BinanceServer(),
+            "POLYGON": MassiveServer(),
+            "ALPACA": AlpacaServer(),
+            "ALPHAVANTAGE": AlphaVantageServer(),
+        }
+        settings = {"YFINANCE_PROXY": yahoo.proxy_url, "YFINANCE_CA_BUNDLE": yahoo.ca_bundle}
+        for name, server in others.items():
+            settings[f"{name}_BASE_URL"] = stack.enter_context(server).url
+            for variable, value in getattr(server, "environment", {}).items():
+                monkeypatch.setenv(variable, value)
+        for name in ("YFINANCE", *others):
+            settings[f"{name}_REQUESTS_PER_MINUTE"] = "0"
+        for setting, value in settings.items():
             monkeypatch.setenv(f"RUSTYBT_SOURCES_{setting}", value)
+        for server in (yahoo, *others.values()):
+            server.now = time.time()
+        stack.enter_context(trading(others["CCXT"]))
         yield
+
+
+@contextlib.contextmanager
+def trading(exchange):
+    """Let an exchange push one bar after the other to whoever listens; its minutes are short."""
+    closed = threading.Event()
+
+    def push():
+        opened = int(exchange.now) // 60 * 60 - 600
+        while not closed.wait(0.1):
+            opened += 60 * bool(exchange.push("BTC/USDT", "1m", opened, closed=True))
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join()
 
 
 def command_tree():

@@ -48,7 +48,10 @@ def main() -> None:
         keys = getattr(server, "environment", None)
         if keys:
             print(" ".join(f"{name}={value}" for name, value in keys.items()), flush=True)
-        done.wait(chosen.seconds)
+        until = time.monotonic() + chosen.seconds
+        while time.monotonic() < until and not done.wait(min(1.0, chosen.seconds)):
+            if not chosen.fixed:
+                server.now = time.time()
 
 
 if __name__ == "__main__":

@@ -93,6 +93,11 @@ class MassiveServer(FakeServer):
         self.subscriptions: dict[web.WebSocketResponse, set[str]] = {}
         self.listeners = 0
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable with which a client is let in."""
+        return {"MASSIVE_API_KEY": self.key}
+
     def host_names(self) -> list[str]:
         return ["api.massive.com", "socket.massive.com", "delayed.massive.com"]
 

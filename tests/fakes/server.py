@@ -89,6 +89,8 @@ class FakeServer:
         self._sockets: set[web.WebSocketResponse] = set()
         #: Answers to requests for bars by address, where the server shall cost nothing when asked again (`remembers`).
         self.remembered: dict[str, web.Response] | None = {} if remembers else None
+        #: Called with each request and its answer; what it returns is sent instead.
+        self.mutate: Callable[[web.Request, web.StreamResponse], web.StreamResponse] | None = None
         self.port = port
         self.proxy_port = 0
 
@@ -241,7 +243,7 @@ class FakeServer:
             response = await self._answer(request, handler)
             if fault is not None and fault.kind in ("cut", "malformed"):
                 return await self._damaged(request, response, fault)
-            return response
+            return response if self.mutate is None else self.mutate(request, response)
         finally:
             self._parallel -= 1
 
