@@ -11,6 +11,7 @@ from rustybt.market.corporate_actions import CorporateAction, in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
 _DATES = ("declared_date", "record_date", "pay_date")
 #: Who gave events by hand: a vendor does not overrule them.
@@ -58,6 +59,52 @@ def reconcile(known: Sequence[CorporateAction], delivered: Iterable[CorporateAct
             added.append(replace(event, supersedes=nearest.event_id))
         added += [_cancellation(old, events[0]) for old in left]
     return added
+
+
+def no_longer_told(
+    known: Iterable[CorporateAction],
+    told: Iterable[CorporateAction],
+    *,
+    symbol: str,
+    source: str,
+    first: date,
+    last: date,
+    first_seen: int = 0,
+) -> list[CorporateAction]:
+    """Return what ends those events of `source` that an answer, which names every event of the range, does not name.
+
+    An event that was moved to another day is told on that day and ended on its old one, so that it is never booked twice.
+    What other vendors or the user said stays.
+
+    Parameters
+    ----------
+    known
+        Events in force.
+    told
+        All that `source` says of `symbol` now.
+    first, last
+        Ex-dates that the answer covers, both included.
+    first_seen
+        Unix seconds of the answer.
+    """
+    days = {(event.kind, event.ex_date) for event in told if event.symbol == symbol}
+    return [
+        CorporateAction(
+            symbol, "cancellation", old.ex_date, source=source, first_seen=first_seen, supersedes=old.event_id
+        )
+        for old in known
+        if old.symbol == symbol
+        and old.source == source
+        and first <= old.ex_date <= last
+        and (old.kind, old.ex_date) not in days
+    ]
+
+
+def is_same_event(event: CorporateAction, other: CorporateAction) -> bool:
+    """Return whether two events are of one symbol, kind and day, and of the same ratio and amount."""
+    return (event.symbol, event.kind, event.ex_date) == (other.symbol, other.kind, other.ex_date) and _value(
+        event
+    ) == _value(other)
 
 
 def _distinct(events: list[CorporateAction]) -> list[CorporateAction]:

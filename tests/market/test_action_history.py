@@ -9,7 +9,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.market.action_history import reconcile
+from rustybt.market.action_history import is_same_event, no_longer_told, reconcile
 from rustybt.market.corporate_actions import CorporateAction, in_force
 
 SPLIT = CorporateAction.split("AAPL", "2020-08-31", 4, 1, source="yfinance")
@@ -80,6 +80,33 @@ def test_the_users_word_wins_over_a_vendors():
     assert amounts(hold([mine], [DIVIDEND])) == [Decimal("0.90")]
     assert amounts(hold([DIVIDEND], [mine], [DIVIDEND])) == [Decimal("0.90")]
     assert amounts(hold([mine], [replace(mine, amount=Decimal("0.91"))])) == [Decimal("0.91")]
+
+
+def ended(known, told, first=date(2020, 8, 1), last=date(2020, 8, 31), source="yfinance"):
+    """What holds after an answer that names every event of the range."""
+    gone = no_longer_told(in_force(known), told, symbol="AAPL", source=source, first=first, last=last, first_seen=7)
+    return in_force([*known, *reconcile(known, [*told, *gone])])
+
+
+def test_an_event_that_its_source_does_not_name_any_more_is_ended():
+    assert ended([DIVIDEND, SPLIT], [SPLIT]) == [SPLIT]
+    moved = replace(DIVIDEND, ex_date=date(2020, 8, 10))
+    assert ended([DIVIDEND], [moved]) == [moved]
+    assert ended([DIVIDEND], [replace(DIVIDEND, amount=Decimal("0.205"))])[0].amount == Decimal("0.205")
+
+
+def test_what_the_answer_does_not_cover_and_what_others_said_is_not_ended():
+    assert ended([DIVIDEND, SPLIT], [], first=date(2020, 8, 8)) == [DIVIDEND]
+    assert ended([DIVIDEND, SPLIT], [], last=date(2020, 8, 30)) == [SPLIT]
+    assert ended([DIVIDEND], [], source="polygon") == [DIVIDEND]
+    other = replace(DIVIDEND, symbol="MSFT")
+    assert ended([other], []) == [other]
+
+
+def test_an_event_is_the_same_whoever_tells_it_and_when():
+    assert is_same_event(SPLIT, replace(SPLIT, ratio_new=8, ratio_old=2, source="x", supersedes="abc", first_seen=9))
+    assert not is_same_event(DIVIDEND, replace(DIVIDEND, amount=Decimal("0.83")))
+    assert not is_same_event(DIVIDEND, SPLIT)
 
 
 EVENTS = st.builds(

@@ -201,7 +201,7 @@ class Commit:
         if head.info is not None and request.calendar not in (None, head.calendar_name):
             raise RequestError(
                 f"bundle {head.name} has the calendar {head.calendar_name}, not {request.calendar}",
-                hint=f"leave --calendar out, or ingest into another bundle than {head.name}",
+                hint=f"ingest into another bundle than {head.name}; where --calendar was given, leave it out",
                 bundle=head.name,
             )
 
@@ -231,6 +231,7 @@ class Commit:
                 revision.upsert(empty_bars(), removal.rest(symbols_of, revision.last_bars()))
         blocks = revision.finish()
         description, added = self._describe(head, delivered)
+        self._check_feed(head, delivered)
         if head.info is None and blocks.is_empty():
             raise RequestError(
                 f"there are no bars to store in bundle {head.name}",
@@ -284,12 +285,37 @@ class Commit:
         if request.replace and request.start is None and request.end is None:
             return
         for symbol in symbols:
+            if symbol in request.whole:
+                continue  # nothing of the series stays
             known = head.description.assets.get(symbol)
             basis = known.price_basis.get(request.frequency.name) if known else None
             if basis not in (None, request.price_basis):
                 raise RequestError(
                     f"{symbol} in bundle {head.name} is {basis}; {request.price_basis} prices cannot be mixed in",
                     hint="ingest into another bundle, or the whole series with --replace and without dates",
+                    symbol=symbol,
+                    bundle=head.name,
+                )
+
+    def _check_feed(self, head: _Head, delivered: _Delivered) -> None:
+        """Refuse bars of another feed of the same vendor: one exchange's volume continued by that of all is no series."""
+        request = self._request
+        given = request.provenance
+        if head.info is None or not given.feed or (request.replace and request.start is None and request.end is None):
+            return
+        left = delivered.spans.keys() - request.whole
+        for info in sorted(self._store.versions(head.name), key=lambda info: -info.version):
+            before = info.provenance
+            if before.frequency != request.frequency.name:
+                continue
+            named = left & set(before.symbols)
+            left -= named
+            if named and before.source_type == given.source_type and before.feed not in ("", given.feed):
+                symbol = min(named)
+                raise RequestError(
+                    f"{symbol} in bundle {head.name} comes from the feed {before.feed} of {before.source_type}; bars of the feed "
+                    f"{given.feed} are others and cannot be mixed in",
+                    hint="ingest into another bundle",
                     symbol=symbol,
                     bundle=head.name,
                 )

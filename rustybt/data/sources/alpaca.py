@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AlpacaDataSource(VendorDataSource):
-    """Bars of US equities from Alpaca, through alpaca-py (``pip install "rustybt[alpaca]"``).
+    """US stocks and funds from Alpaca since 2016, as traded; of one exchange (iex) or of all (sip).
 
     Keys come from ``APCA_API_KEY_ID`` and ``APCA_API_SECRET_KEY``, the keyring, or the credentials file.
 

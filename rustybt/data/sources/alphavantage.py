@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AlphaVantageDataSource(VendorDataSource):
-    """Raw bars from Alpha Vantage, over plain HTTP; no extra package is needed.
+    """Stocks of the US and other countries from Alpha Vantage, as traded; few requests a day.
 
     The key comes from ``ALPHAVANTAGE_API_KEY``, the keyring, or the credentials file. A free key has 25 requests a day, of
     daily bars the last 100 sessions, and weeks and months; give ``requests_per_minute=75`` (or what your plan has) with a

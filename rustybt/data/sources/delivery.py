@@ -48,6 +48,9 @@ class Delivery:
         True for each row of `bars` whose volume is 0 only because the source gave none; None for no such row.
     assets
         Attributes of the delivered symbols, where known.
+    tells_all_events
+        `actions` names every event of these symbols from the start asked for until today: what the source told before and
+        does not name any more has been taken back.
     price_basis
         ``raw``, ``split_adjusted``, ``split_dividend_adjusted`` or ``unknown``.
     number_rule
@@ -71,6 +74,7 @@ class Delivery:
     missing_volume: pl.Series | None = None
     assets: Mapping[str, AssetAttributes] = field(default_factory=dict)
     actions: tuple[CorporateAction, ...] = ()
+    tells_all_events: bool = False
     price_basis: str = "raw"
     number_rule: str = "text"
     aliases: Mapping[str, str] = field(default_factory=dict)

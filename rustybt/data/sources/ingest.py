@@ -290,10 +290,17 @@ def report_of(found: Findings, committed: CommitResult, seconds: float, **more: 
 
 def default_calendar(delivery: Delivery) -> str:
     """Return the calendar of the delivered assets; a bundle has one."""
-    names = {calendar_for(item.venue, item.asset_type) for item in delivery.assets.values()}
-    if len(names) > 1:
-        raise RequestError(
-            f"the symbols trade on different calendars: {', '.join(sorted(names))}",
-            hint="ingest them into one bundle each, or choose one with --calendar",
+    found: dict[str, list[str]] = {}
+    for symbol, item in sorted(delivery.assets.items()):
+        found.setdefault(calendar_for(item.venue, item.asset_type), []).append(symbol)
+    if len(found) > 1:
+        told = "; ".join(
+            f"{name}: {', '.join(symbols[:5])}{f' and {len(symbols) - 5:,} more' if len(symbols) > 5 else ''}"
+            for name, symbols in sorted(found.items())
         )
-    return names.pop() if names else calendar_for(None, "equity")
+        raise RequestError(
+            f"a bundle has one calendar, and the symbols trade on {len(found)}: {told}",
+            hint="ingest those of each calendar into a bundle of its own",
+            calendars={name: list(symbols) for name, symbols in found.items()},
+        )
+    return next(iter(found)) if found else calendar_for(None, "equity")

@@ -9,6 +9,7 @@ import queue
 import shutil
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,7 +22,7 @@ from rustybt.logging import get_logger
 from rustybt.market.bars import join_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 logger = get_logger(__name__)
@@ -92,6 +93,16 @@ class Journal:
             self._writer.start()
         return names
 
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Let finished symbols be unfinished again; what is added of them later counts."""
+        with self._lock:
+            for symbol in symbols:
+                self._entries.pop(symbol, None)
+                held = self._held.pop(symbol, None)
+                self._held_rows -= 0 if held is None else held.bars.height
+                self._whole.discard(symbol)
+                self._kept.discard(symbol)
+
     def settle(self) -> None:
         """Wait until everything that was added is durable, or refused by the disk."""
         if self._writer is not None:
@@ -102,7 +113,7 @@ class Journal:
     def delete(self) -> None:
         """Remove the files: the version is committed."""
         self.settle()
-        shutil.rmtree(self._path, ignore_errors=True)
+        shutil.rmtree(self._path, ignore_errors=True)  # one that is in the way is put aside by the next run
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -159,11 +170,16 @@ class Journal:
         if not self._path.is_dir():
             return
         for path in sorted(self._path.glob(f"*{_SUFFIX}")):
+            if not path.stem.isdecimal():
+                continue  # not ours
             self._number = max(self._number, int(path.stem) + 1)
-            entries = read_index(path)
+            entries = None
+            with suppress(OSError):  # a file that cannot be read is as good as none
+                entries = read_index(path)
             if entries is None:
                 logger.warning("journal_file_dropped", file=path.name, reason="not the bytes that were written")
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
                 continue
             for entry in entries:
                 self._kept.add(entry.symbol)
@@ -197,20 +213,27 @@ class Journal:
                 deadline = deadline or time.monotonic() + GROUP_SECONDS
                 group.append(item)
                 if self._problem is None:
-                    encoded.append(_encode(*item))
-                    size += len(encoded[-1][1])
-            if encoded:
-                self._put(group, encode_file(encoded))
+                    try:
+                        encoded.append(_encode(*item))
+                        size += len(encoded[-1][1])
+                    except Exception as error:  # noqa: BLE001 - the ingest goes on from memory, whatever it was
+                        self._refused(error)
+            if encoded and self._problem is None:
+                self._put(group, encoded)
 
-    def _put(self, group: list[tuple[str, Delivery, bool]], data: bytes) -> None:
+    def _refused(self, error: Exception) -> None:
+        """Go on without files; a writer that died would let the fetch wait for ever."""
+        self._problem = error if isinstance(error, RustybtError) else RustybtError(f"{type(error).__name__}: {error}")
+        logger.warning("journal_not_written", reason=self._problem.message)
+
+    def _put(self, group: list[tuple[str, Delivery, bool]], encoded: list[tuple[dict[str, Any], bytes]]) -> None:
         key = f"{self._folder}/{self._number:06d}{_SUFFIX}"
         self._number += 1
         try:
-            self._storage.put_new(key, data)
+            self._storage.put_new(key, encode_file(encoded))
             written = read_index(self._storage.path(key)) if self._is_full() else None
-        except (RustybtError, OSError) as error:
-            self._problem = error if isinstance(error, RustybtError) else RustybtError(str(error))
-            logger.warning("journal_not_written", reason=self._problem.message)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refused(error)
             return
         with self._lock:
             self._kept.update(symbol for symbol, _, _ in group)
@@ -245,6 +268,7 @@ def _join(parts: list[Delivery]) -> Delivery:
         missing_volume=_join_missing(parts),
         assets={symbol: value for part in parts for symbol, value in part.assets.items()},
         actions=tuple(action for part in parts for action in part.actions),
+        tells_all_events=all(part.tells_all_events for part in parts),
         price_basis=parts[0].price_basis,
         number_rule=next((part.number_rule for part in parts if part.bars.height), parts[0].number_rule),
         aliases={symbol: value for part in parts for symbol, value in part.aliases.items()},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA, Delivery, empty_quarantine
+from rustybt.errors import StorageError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, empty_bars
 from rustybt.market.corporate_actions import CorporateAction
@@ -49,10 +50,17 @@ class JournalEntry:
 
     def load(self) -> Delivery:
         """Read it back; the file was checked when the journal was opened."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            parts = [file.read(length) for length in self.lengths]
-        return _decode(self.symbol, *parts)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                parts = [file.read(length) for length in self.lengths]
+            return _decode(self.symbol, *parts)
+        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+            raise StorageError(
+                f"what was fetched of {self.symbol} cannot be read back from {self.path.name}: {error}",
+                hint="run the command again: what is damaged is fetched again",
+                symbol=self.symbol,
+            ) from error
 
 
 def split_by_symbol(delivery: Delivery) -> Iterator[tuple[str, Delivery]]:
@@ -72,6 +80,7 @@ def split_by_symbol(delivery: Delivery) -> Iterator[tuple[str, Delivery]]:
                 missing_volume=missing if alone or missing is None else missing.filter(mask),
                 assets={symbol: delivery.assets[symbol]} if symbol in delivery.assets else {},
                 actions=tuple(action for action in delivery.actions if action.symbol == symbol),
+                tells_all_events=delivery.tells_all_events,
                 price_basis=delivery.price_basis,
                 number_rule=delivery.number_rule,
                 aliases={symbol: delivery.aliases[symbol]} if symbol in delivery.aliases else {},
@@ -87,6 +96,7 @@ def encode_entry(symbol: str, delivery: Delivery, *, is_whole: bool = False) -> 
     facts = {
         "assets": {name: attributes.to_json() for name, attributes in delivery.assets.items()},
         "actions": [action.to_json() for action in delivery.actions],
+        "tells_all_events": delivery.tells_all_events,
         "price_basis": delivery.price_basis,
         "number_rule": delivery.number_rule,
         "aliases": dict(delivery.aliases),
@@ -142,6 +152,7 @@ def _decode(symbol: str, facts: bytes, bars: bytes, quarantined: bytes) -> Deliv
         missing_volume=missing,
         assets={name: AssetAttributes.from_json(value) for name, value in told["assets"].items()},
         actions=tuple(CorporateAction.from_json(value) for value in told["actions"]),
+        tells_all_events=told["tells_all_events"],
         price_basis=told["price_basis"],
         number_rule=told["number_rule"],
         aliases=told["aliases"],

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from rustybt.errors import BundleNotFoundError, VersionNotFoundError
 from rustybt.market.bars import empty_bars
+from rustybt.market.corporate_actions import in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import polars as pl
 
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.store import BundleStore
@@ -54,11 +56,26 @@ class StoredSeries:
         return None if record is None else record.price_basis.get(frequency)
 
     @cached_property
-    def events(self) -> dict[str, CorporateAction]:
-        """Every known event by its id."""
+    def _fetched(self) -> dict[tuple[str, str], int]:
         if self._bundle is None:
             return {}
-        return {action.event_id: action for action in self._bundle.description.actions}
+        rows = self._bundle.coverage().group_by("symbol", "frequency").agg(pl.col("fetched_at").max()).rows()
+        return {(symbol, frequency): int(at.timestamp()) for symbol, frequency, at in rows}
+
+    def fetched_at(self, symbol: str, frequency: str) -> int | None:
+        """Return when the newest of its bars were fetched, Unix seconds; None where nobody noted it."""
+        return self._fetched.get((symbol, frequency))
+
+    @cached_property
+    def _events(self) -> dict[str, list[CorporateAction]]:
+        found: dict[str, list[CorporateAction]] = defaultdict(list)
+        for event in [] if self._bundle is None else in_force(list(self._bundle.description.actions)):
+            found[event.symbol].append(event)
+        return dict(found)
+
+    def events_of(self, symbol: str) -> list[CorporateAction]:
+        """Return the known events of a symbol that hold, by ex-date."""
+        return self._events.get(symbol, [])
 
     def bars(self, symbols: Sequence[str], frequency: str, start: int | None, end: int | None) -> pl.DataFrame:
         """Return stored bars of those `symbols` that have any, from `start` to `end`, both included, microseconds UTC."""

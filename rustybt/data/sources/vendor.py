@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import abstractmethod
 from dataclasses import replace
@@ -92,6 +93,7 @@ class VendorDataSource(DataSource):
         self._connection = _connection(settings, retry, client, clock)
         self._given = {key: settings[key] for key in given}
         self._made: BaseDataAdapter | None = None
+        self._making = threading.RLock()
 
     @abstractmethod
     def make_adapter(self, connection: Connection) -> BaseDataAdapter:
@@ -105,10 +107,11 @@ class VendorDataSource(DataSource):
 
     @property
     def adapter(self) -> BaseDataAdapter:
-        """What talks to the vendor; made when first needed."""
-        if self._made is None:
-            self._made = self.make_adapter(self._connection)
-        return self._made
+        """What talks to the vendor; made when first needed, once for all threads."""
+        with self._making:
+            if self._made is None:
+                self._made = self.make_adapter(self._connection)
+            return self._made
 
     def get_metadata(self) -> SourceMetadata:
         """Return what the vendor says of itself."""

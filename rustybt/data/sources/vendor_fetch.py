@@ -224,6 +224,7 @@ class VendorFetch:
             missing_volume=_join_missing(kept),
             assets={a.symbol: a.attributes for a in held if a.attributes is not None},
             actions=tuple(action for a in held for action in a.actions),
+            tells_all_events=self._adapter.tells_all_events,
             price_basis=self._adapter.price_basis,
             number_rule=next((a.number_rule for a in held if a.bars.height), "text"),
             aliases={a.symbol: a.vendor_symbol for a in held if a.vendor_symbol not in ("", a.symbol)},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.records import Alias, CommitResult
 from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.findings import Findings
 from rustybt.data.sources.ingest import (
-    actions_of,
     checked_frames,
     default_calendar,
     first_with_bars,
@@ -18,14 +18,15 @@ from rustybt.data.sources.ingest import (
     report_of,
 )
 from rustybt.data.sources.job import IngestJob
-from rustybt.data.sources.rebase import Rebase
+from rustybt.data.sources.rebase import Rebase, describe_event
 from rustybt.data.sources.stored_series import StoredSeries, stored_series
 from rustybt.errors import SymbolNotFoundError
+from rustybt.market.action_history import is_same_event
 from rustybt.market.bars import empty_bars, join_frames
 from rustybt.market.revisions import BarRevision, classify_revisions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import polars as pl
 
@@ -73,6 +74,9 @@ class VendorIngest:
         self._stored = StoredSeries(None)
         self._replaces = False
         self._notes: list[str] = []
+        self._told: dict[CorporateAction, None] = {}
+        #: What ends an event -> the event.
+        self._ended: dict[CorporateAction, CorporateAction] = {}
 
     def run(self, *, calendar: str | None, replace: bool, op_id: str | None, started: float) -> IngestReport:
         """Fetch and commit; see `DataSource.ingest_to_bundle`.
@@ -87,6 +91,9 @@ class VendorIngest:
         self._replaces = replace
         with ExitStack() as stack:
             job = stack.enter_context(self._job(self._asked, self._starts))
+            if job.journal.symbols:
+                with stored_series(self._store, self._name) as before:
+                    job.forget(_overtaken(job, before))
             job.fetch()
             self._stored = stack.enter_context(stored_series(self._store, self._name))
             found = self._findings(job, named=calendar is not None)
@@ -97,10 +104,11 @@ class VendorIngest:
             rebase = Rebase(
                 job,
                 self._stored,
-                lambda asked, starts: stack.enter_context(self._job(asked, starts)),
+                lambda asked, starts: self._other_job(stack, asked, starts),
                 int(self._now * 1_000_000),
             )
             rebase.run()
+            job.complete |= self._on_another_basis(job, first)
             if self._strict and rebase.others:
                 self._refuse_if_bad(job)
             for other in rebase.others:
@@ -126,6 +134,18 @@ class VendorIngest:
         return IngestJob(
             self._source, asked, self._name, self._store.home, now=self._now, starts=starts, progress=self._progress
         )
+
+    def _other_job(self, stack: ExitStack, asked: BarRequest, starts: Mapping[str, int]) -> IngestJob:
+        job = stack.enter_context(self._job(asked, starts))
+        job.forget(_overtaken(job, self._stored))
+        return job
+
+    def _on_another_basis(self, job: IngestJob, first: Delivery) -> set[str]:
+        """Return the symbols that ``--replace`` without dates takes from one price basis to another."""
+        if not self._replaces or self._asked.start is not None or self._asked.end is not None:
+            return set()
+        frequency = job.request.frequency.name
+        return {s for s in job.journal.symbols if self._stored.basis(s, frequency) not in (None, first.price_basis)}
 
     def _calendar_of(self, first: Delivery) -> str:
         """Return the bundle's own calendar where the assets say nothing else."""
@@ -162,8 +182,8 @@ class VendorIngest:
         first, deliveries = first_with_bars(job.deliveries())
         return self._store.commit(
             self._name,
-            self._frames(job, deliveries, found, revisions),
-            provenance_of(self._source, request, first, self._now, revisions=revisions),
+            self._frames(job, self._noted(job, deliveries), found, revisions),
+            provenance_of(self._source, request, first, job.began, revisions=revisions),
             frequency=request.frequency,
             calendar=self._calendar,
             symbols=found.answered,
@@ -172,16 +192,19 @@ class VendorIngest:
             end=self._closed_end(request),
             assets=lambda: found.assets,
             price_basis=first.price_basis,
-            actions=lambda: actions_of(found, self._given_actions),
+            actions=lambda: self._actions(found),
             aliases=lambda: self._aliases(found),
             quality=found.quality,
             replace=self._replaces,
-            whole=job.journal.whole,
+            whole=job.whole,
             op_id=op_id,
         )
 
     def _commit_other(self, job: IngestJob) -> None:
-        """Commit a series of another frequency on its new basis; what it is due to becomes known with the main one."""
+        """Commit a series of another frequency on its new basis, with what it is due to.
+
+        Should the main one not follow, its bars are older than the event is known, and the next ingest makes them anew.
+        """
         if not job.journal.symbols - job.failures.keys():
             return
         found = Findings(self._source.name, job.request)
@@ -189,12 +212,13 @@ class VendorIngest:
         first, deliveries = first_with_bars(job.deliveries())
         committed = self._store.commit(
             self._name,
-            self._frames(job, deliveries, found, revisions),
-            provenance_of(self._source, job.request, first, self._now, revisions=revisions),
+            self._frames(job, self._noted(job, deliveries), found, revisions),
+            provenance_of(self._source, job.request, first, job.began, revisions=revisions),
             frequency=job.request.frequency,
             symbols=found.answered,
             assets=lambda: found.assets,
             price_basis=first.price_basis,
+            actions=lambda: self._actions(found),
             quality=found.quality,
             whole=job.journal.symbols,
         )
@@ -205,6 +229,35 @@ class VendorIngest:
         """Return the end that was answered for certain; the newest bar of an open end is still to come."""
         is_past = self._asked.end is not None and self._asked.end <= self._now * 1_000_000
         return request.end if is_past else None
+
+    def _noted(self, job: IngestJob, deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
+        """Pass deliveries on, noting what they say of corporate actions."""
+        stamp = int(job.began)
+        for actions in job.missed.values():
+            self._told.update((replace(a, first_seen=a.first_seen or stamp), None) for a in actions)
+        for delivery in deliveries:
+            self._told.update((replace(a, first_seen=a.first_seen or stamp), None) for a in delivery.actions)
+            for symbol in delivery.bars["symbol"].unique().to_list():
+                known = self._stored.events_of(symbol)
+                for event in job.taken_back(known, symbol, delivery) if known else ():
+                    self._ended[event] = next(old for old in known if old.event_id == event.supersedes)
+            yield delivery
+
+    def _actions(self, found: Findings) -> list[CorporateAction]:
+        """Return the events of symbols that have bars now, and what ends those that the vendor has taken back.
+
+        Series of other frequencies were noted as well: they may begin earlier, and name earlier dividends on the new basis.
+        """
+        delivered = set(found.symbols)
+        days = {(event.symbol, event.kind, event.ex_date) for event in self._told}
+        events = [*self._given_actions, *self._told]
+        for event, old in self._ended.items():
+            if event.symbol in delivered and (old.symbol, old.kind, old.ex_date) not in days:
+                events.append(event)
+                what = f"{describe_event(old)} on {old.ex_date}"
+                note = f"{old.symbol}: {self._source.name} has taken back {what}, it does not hold any more"
+                self._notes += [note] if note not in self._notes else []
+        return [event for event in events if event.symbol in delivered]
 
     def _aliases(self, found: Findings) -> list[Alias]:
         delivered = set(found.symbols)
@@ -240,11 +293,7 @@ class VendorIngest:
         symbols = [symbol for symbol in bars["symbol"].unique().to_list() if symbol in stored]
         if not symbols:
             return []
-        whole = {
-            symbol
-            for symbol in symbols
-            if symbol in job.journal.whole or job.request.frequency != self._asked.frequency
-        }
+        whole = {symbol for symbol in symbols if symbol in job.whole or job.request.frequency != self._asked.frequency}
         part = [symbol for symbol in symbols if symbol not in whole]
         first, last = self._range_of(bars, request)
         old = join_frames(
@@ -254,7 +303,11 @@ class VendorIngest:
         gone = old.filter(old["symbol"].is_in(sorted(scope))) if scope else empty_bars()
         if part and self._replaces:
             gone = gone.filter(gone["symbol"].is_in(sorted(whole)) | request.in_range())
-        events = [action for action in found.actions if action.event_id not in self._stored.events]
+        events = [
+            action
+            for action in found.actions
+            if not any(is_same_event(action, event) for event in self._stored.events_of(action.symbol))
+        ]
         return classify_revisions(
             old,
             bars,
@@ -316,3 +369,14 @@ class VendorIngest:
             notes=(*job.notes(), *found.quality().notes),
             resumed=job.resumed_count,
         )
+
+
+def _overtaken(job: IngestJob, stored: StoredSeries) -> list[str]:
+    """Return finished symbols of an interrupted job whose series got newer bars from another one since."""
+    frequency = job.request.frequency.name
+    found = []
+    for symbol in job.journal.symbols:
+        at = stored.fetched_at(symbol, frequency)
+        if at is not None and at > int(job.began):
+            found.append(symbol)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rustybt.data.adapters.reading import EARLIEST, LATEST
 from rustybt.errors import NotCoveredError, RequestError
 from rustybt.market.frequency import FREQUENCIES, Frequency
 from rustybt.market.request import DAY_MICROSECONDS, to_date, to_microseconds
@@ -51,7 +52,11 @@ def resolve_range(
         The start lies before what the vendor keeps; the hint names the first day that it has.
     """
     now_us = int(now * 1_000_000)
-    end = now_us if request.end is None else request.end
+    if request.start is not None and request.start > now_us:
+        raise RequestError(
+            f"the start {request.start_text} lies in the future", hint="dates are ISO, year first: --start 2024-01-31"
+        )
+    end = now_us if request.end is None else _possible(request.end)
     days = limits.depth_days.get(native.name)
     # The day that is just being forgotten is not asked for.
     deepest = None if days is None else to_microseconds(to_date(now_us - (days - 1) * DAY_MICROSECONDS))
@@ -69,7 +74,12 @@ def resolve_range(
             hint=f"--start {first}, or a longer frequency",
             missing=list(request.symbols),
         )
-    return request.start, end
+    return _possible(request.start), end
+
+
+def _possible(micros: int) -> int:
+    """Return an instant, or the end of time as far as markets go: what is rounded to weeks and months stays a date."""
+    return min(max(micros, EARLIEST), LATEST)
 
 
 def _years_before(end: int, years: int) -> int:

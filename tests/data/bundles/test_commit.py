@@ -181,6 +181,26 @@ class TestReplace:
         assert store.commit("us", frame_of_bars(A[:1]), SAID, symbols=["A"]).unchanged
 
 
+class TestFeed:
+    def said(self, feed, symbols=("A",), source="vendor"):
+        return Provenance(source, feed=feed, symbols=symbols, frequency="1d")
+
+    def test_a_series_never_mixes_two_of_one_vendor(self, store):
+        store.commit("us", frame_of_bars(A), self.said("sip"))
+        store.commit("us", frame_of_bars(B), self.said("iex", ("B",)))
+        with pytest.raises(
+            RequestError, match="A in bundle us comes from the feed sip of vendor; bars of the feed iex"
+        ):
+            store.commit("us", frame_of_bars(A), self.said("iex", ("A", "B")))
+        assert len(store.versions("us")) == 2
+        store.commit("us", frame_of_bars([("A", "2024-01-09", "1")]), self.said("sip"))
+
+    def test_a_series_that_is_replaced_as_a_whole_may_change_it(self, store):
+        store.commit("us", frame_of_bars(A), self.said("sip"))
+        store.commit("us", frame_of_bars(A[:1]), self.said("iex"), symbols=["A"], replace=True)
+        store.commit("us", frame_of_bars([("A", "2024-01-09", "1")]), self.said("iex"))
+
+
 class TestPriceBasis:
     def test_a_series_never_mixes_two(self, store):
         store.commit("us", frame_of_bars(A), SAID)

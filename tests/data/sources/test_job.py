@@ -1,5 +1,6 @@
 """An ingest from a vendor: kept while it runs, resumed by the same command, one version at the end."""
 
+import shutil
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,13 +9,16 @@ import pytest
 from filelock import FileLock
 
 from rustybt.data.sources import job as jobs
+from rustybt.data.sources import journal as journals
 from rustybt.data.sources.job import IngestJob
+from rustybt.data.sources.journal import Journal
 from rustybt.errors import (
     AuthenticationError,
     DataQualityError,
     NotCoveredError,
     RateLimitedError,
     SourceUnavailableError,
+    StorageError,
 )
 from rustybt.market.request import BarRequest
 from tests.data.sources.slow_vendor import NOW, SlowVendor, daily
@@ -275,3 +279,114 @@ def test_numbers_stay_exact_on_the_way_through_the_journal(ingest, vendor, store
     ingest("A")
     with store.open("us") as bundle:
         assert bundle.read()["close"].to_list() == [Decimal("1.000000000000000001")]
+
+
+@pytest.fixture
+def left(ingest, vendor, store):
+    """The folder that an interrupted ingest of four symbols leaves, three of them finished."""
+    vendor.interrupt_after = 3
+    with pytest.raises(KeyboardInterrupt):
+        ingest()
+    vendor.interrupt_after, vendor.asked = None, []
+    (folder,) = jobs_of(store)
+    return folder
+
+
+def flipped(path):
+    """Turn the last digit of a file into another one."""
+    data = bytearray(path.read_bytes())
+    at = max(n for n, byte in enumerate(data) if chr(byte).isdigit())
+    data[at] = ord("0") + (data[at] - ord("0") + 1) % 10
+    path.write_bytes(bytes(data))
+
+
+def linked(path, to):
+    """Put a symbolic link in the place of a folder, which moves to `to`."""
+    path.rename(to)
+    path.symlink_to(to, target_is_directory=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "resumed"),
+    [
+        pytest.param(lambda f: flipped(f / "job.json"), 0, id="a digit of the note flipped"),
+        pytest.param(lambda f: (f / "job.json").write_text('{"began": 1, "end": 2}'), 0, id="a note of another kind"),
+        pytest.param(lambda f: (f / "job.json").write_text("[]"), 0, id="a note that is a list"),
+        pytest.param(lambda f: ((f / "job.json").unlink(), (f / "job.json").mkdir()), 0, id="the note is a folder"),
+        pytest.param(lambda f: (f / "job.json").chmod(0), None, id="the note is not readable"),
+        pytest.param(lambda f: (f / "notes.group").write_bytes(b"mine"), 3, id="a foreign file"),
+        pytest.param(lambda f: (f / "000007.group").write_bytes(b"rustybt-journal-9\n"), 3, id="a later version"),
+        pytest.param(lambda f: (f / "000007.group").mkdir(), 3, id="a folder with a file's name"),
+        pytest.param(lambda f: (f / "000007.group").symlink_to("/nowhere"), 3, id="a link to nowhere"),
+        pytest.param(lambda f: (f / "000000.group").write_bytes(b""), 0, id="an empty file"),
+        pytest.param(lambda f: (shutil.rmtree(f), f.write_text("a file")), 0, id="the folder is a file"),
+        pytest.param(lambda f: linked(f, f.with_name("elsewhere")), 0, id="the folder is a link"),
+    ],
+)
+def test_what_stands_in_a_journals_place_costs_at_most_its_symbols(left, ingest, vendor, store, damage, resumed):
+    damage(left)
+    report = ingest()
+    assert report.rows_added == 20
+    assert report.resumed == resumed or resumed is None
+    assert "could not be kept" not in " ".join(report.notes)
+    assert left not in jobs_of(store)
+    with store.open("us") as bundle:
+        assert bundle.read("A")["close"].to_list() == [10, 11, 12, 13, 14]
+
+
+def test_what_a_link_points_to_is_left_alone(left, ingest, tmp_path):
+    linked(left, tmp_path / "precious")
+    ingest()
+    assert (tmp_path / "precious" / "000000.group").exists()
+
+
+def test_a_file_that_vanishes_between_is_an_error_that_says_so(left):
+    journal = Journal(left.parents[2], f"{jobs.FOLDER}/{left.name}")
+    for path in left.glob("*.group"):
+        path.unlink()
+    with pytest.raises(StorageError, match="cannot be read back") as caught:
+        journal.load("B")
+    assert "the same" in caught.value.hint or "run the command again" in caught.value.hint
+
+
+def test_a_journal_that_cannot_even_be_encoded_stops_nothing(ingest, monkeypatch):
+    def fails(*words, **more):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(journals, "encode_entry", fails)
+    report = ingest([f"S{n:03}" for n in range(200)] + list("ABCD"))  # more than the queue holds
+    assert report.rows_added == 20
+    assert any("MemoryError: too large" in note for note in report.notes)
+
+
+def test_an_old_journal_does_not_undo_what_another_ingest_brought_since(left, ingest, vendor, store):
+    late = {**DAYS, "2024-03-12": 99}
+    vendor.bars["1d"]["C"] = daily("C", late)
+    ingest("C", now=NOW + 600)
+    vendor.asked = []
+    report = ingest(now=NOW + 1200)
+    assert asked(vendor) == ["C", "A"]
+    assert report.resumed == 2
+    with store.open("us") as bundle:
+        assert bundle.read("C")["close"].to_list() == list(late.values())
+
+
+def test_bars_of_a_resumed_job_are_as_old_as_the_job(left, ingest, store):
+    ingest(now=NOW + 3600)
+    with store.open("us") as bundle:
+        assert {int(at.timestamp()) for at in bundle.coverage()["fetched_at"]} == {int(NOW)}
+
+
+def test_a_clock_that_was_set_back_does_not_hide_a_job(left, ingest, vendor):
+    report = ingest(now=NOW - 20 * 3600)
+    assert (report.resumed, asked(vendor)) == (3, ["A"])
+
+
+def test_a_home_that_became_read_only_is_an_error_before_anything_is_asked(ingest, vendor, store, monkeypatch):
+    def refused(*words, **more):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(jobs.FileLock, "acquire", refused)
+    with pytest.raises(StorageError, match="not writable"):
+        ingest()
+    assert vendor.asked == []

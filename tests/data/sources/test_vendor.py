@@ -35,6 +35,11 @@ def test_a_fetch_is_what_the_vendor_holds_under_canonical_names():
     assert set(bars["symbol"]) == {"AAPL", "BRK.B"}
 
 
+def test_a_start_in_the_future_is_refused_as_what_it_is():
+    with pytest.raises(RequestError, match="the start 2099-01-02 lies in the future"):
+        ScriptedSource().fetch_sync("AAPL", "2099-01-02", None)
+
+
 def test_the_vendors_ticker_travels_as_alias_only_where_it_differs():
     (delivery,) = deliveries(ScriptedSource(), ["BRK.B"])
     assert delivery.aliases == {"BRK.B": "BRK-B"}
