@@ -1,31 +1,12 @@
 """Polygon's source, with its real client, against the local Massive."""
 
-from datetime import UTC, date, datetime, timedelta
-
-import polars as pl
 import pytest
 
 from rustybt.data.sources.polygon import PolygonDataSource
-from rustybt.market.bars import BAR_SCHEMA, empty_bars
 from rustybt.testing.vendor_contract import VendorContract
 from tests.fakes import market
+from tests.fakes.held import held
 from tests.fakes.massive import KEY, MassiveServer
-
-MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30}
-
-
-def held(symbol, start, end, frequency):
-    """The market's own trades as contract bars, the forming one included."""
-    first, last = date.fromisoformat(start[:10]), date.fromisoformat(end[:10])
-    if frequency == "1d":
-        rows = market.daily(symbol, first, min(last, datetime.fromtimestamp(market.NOW, UTC).date()))
-    else:
-        rows = market.intraday(symbol, MINUTES[frequency], first - timedelta(days=1), last + timedelta(days=1))
-        rows = [row for row in rows if first <= row.start.date() <= last and row.start.timestamp() <= market.NOW]
-    if not rows:
-        return empty_bars()
-    values = [(row.start, symbol, row.open, row.high, row.low, row.close, row.volume) for row in rows]
-    return pl.DataFrame(values, schema=dict(BAR_SCHEMA), orient="row")
 
 
 class TestPolygon(VendorContract):

@@ -1,38 +1,26 @@
 """Yahoo's source, with yfinance's own client, against the local Yahoo."""
 
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-import polars as pl
 import pytest
 
 from rustybt.data.sources.yfinance import YFinanceDataSource
-from rustybt.market.bars import BAR_SCHEMA, empty_bars
 from rustybt.testing.vendor_contract import VendorContract
 from tests.fakes import market
+from tests.fakes.held import frame_of, rows_of
 from tests.fakes.yahoo import YahooServer
-
-MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60}
 
 
 def held(symbol, start, end, frequency):
     """The market's own trades per share of today, rounded to a float32 by numpy; the forming one included."""
-    first, last = date.fromisoformat(start[:10]), date.fromisoformat(end[:10])
-    if frequency == "1d":
-        rows = market.daily(symbol, first, min(last, datetime.fromtimestamp(market.NOW, UTC).date()))
-    else:
-        rows = market.intraday(symbol, MINUTES[frequency], first - timedelta(days=1), last + timedelta(days=1))
-        rows = [row for row in rows if first <= row.start.date() <= last and row.start.timestamp() <= market.NOW]
-    if not rows:
-        return empty_bars()
     equity = market.EQUITIES[symbol]
-    values = []
-    for row in rows:
+    rows = []
+    for row in rows_of(symbol, start, end, frequency):
         factor = market.raw_factor(equity, row.start.date())
         prices = [Decimal(str(np.float32(price / factor))) for price in (row.open, row.high, row.low, row.close)]
-        values.append((row.start, symbol, *prices, row.volume * factor))
-    return pl.DataFrame(values, schema=dict(BAR_SCHEMA), orient="row")
+        rows.append(market.Row(row.start, *prices, row.volume * factor))
+    return frame_of(symbol, rows)
 
 
 class TestYahoo(VendorContract):

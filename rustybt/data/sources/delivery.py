@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.market.bars import concat_bars, empty_bars
+from rustybt.market.bars import empty_bars, join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,19 +86,36 @@ class Delivery:
 
 
 def join_deliveries(deliveries: Iterable[Delivery]) -> Delivery:
-    """Return several deliveries of one source as one; bars sorted, `missing_volume`, quarantined rows and files left out."""
-    parts = list(deliveries)
-    with_bars = next((part for part in parts if part.bars.height), parts[0] if parts else Delivery())
+    """Return several deliveries of one source, each of other symbols, as one in rising order of symbols; without files."""
+    parts = sorted(deliveries, key=lambda part: part.bars["symbol"][0] if part.bars.height else "")
+    if len(parts) == 1:
+        return parts[0]
+    with_bars = [part for part in parts if part.bars.height]
+    first = (with_bars or parts or [Delivery()])[0]
     return replace(
-        with_bars,
-        bars=concat_bars(part.bars for part in parts),
-        quarantined=empty_quarantine(),
-        missing_volume=None,
-        assets={key: value for part in parts for key, value in part.assets.items()},
+        first,
+        bars=join_frames([empty_bars(), *(part.bars for part in with_bars)]),
+        quarantined=join_frames([empty_quarantine(), *(part.quarantined for part in parts)]),
+        missing_volume=join_missing((part.bars.height, part.missing_volume) for part in parts),
+        assets={symbol: value for part in parts for symbol, value in part.assets.items()},
         actions=tuple(action for part in parts for action in part.actions),
-        aliases={key: value for part in parts for key, value in part.aliases.items()},
-        failures={key: value for part in parts for key, value in part.failures.items()},
-        skipped={key: value for part in parts for key, value in part.skipped.items()},
+        tells_all_events=all(part.tells_all_events for part in parts),
+        aliases={symbol: value for part in parts for symbol, value in part.aliases.items()},
+        failures={symbol: value for part in parts for symbol, value in part.failures.items()},
+        skipped={symbol: value for part in parts for symbol, value in part.skipped.items()},
+        resampled_from=next((part.resampled_from for part in parts if part.resampled_from), ""),
         files={},
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def join_missing(parts: Iterable[tuple[int, pl.Series | None]]) -> pl.Series | None:
+    """Return the flags of joined frames from each one's number of rows and flags; None where no volume is missing."""
+    counted = list(parts)
+    if all(flags is None for _, flags in counted):
+        return None
+    flagged = [
+        pl.repeat(value=False, n=height, dtype=pl.Boolean, eager=True) if flags is None else flags
+        for height, flags in counted
+    ]
+    return join_frames(flags.alias("missing").to_frame() for flags in flagged)["missing"]

@@ -12,14 +12,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from rustybt.data.bundles.storage import LocalStorage
-from rustybt.data.sources.delivery import Delivery
+from rustybt.data.sources.delivery import Delivery, join_deliveries
 from rustybt.data.sources.journal_file import JournalEntry, encode_entry, encode_file, read_index, split_by_symbol
 from rustybt.errors import RustybtError
 from rustybt.logging import get_logger
-from rustybt.market.bars import join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -156,12 +153,12 @@ class Journal:
         for symbol in sorted(self.symbols if symbols is None else self.symbols & set(symbols)):
             part = self.load(symbol)
             if batch and (rows + part.bars.height > max_rows or part.price_basis != batch[0].price_basis):
-                yield _join(batch)
+                yield join_deliveries(batch)
                 batch, rows = [], 0
             batch.append(part)
             rows += part.bars.height
         if batch:
-            yield _join(batch)
+            yield join_deliveries(batch)
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -256,35 +253,3 @@ def _encode(symbol: str, delivery: Delivery, is_whole: bool) -> tuple[dict[str, 
         except KeyboardInterrupt:
             # Polars raises Ctrl-C in whichever thread computes; the main thread is told as well and decides.
             continue
-
-
-def _join(parts: list[Delivery]) -> Delivery:
-    """Return one delivery of several symbols."""
-    if len(parts) == 1:
-        return parts[0]
-    return Delivery(
-        bars=join_frames(part.bars for part in parts),
-        quarantined=join_frames(part.quarantined for part in parts),
-        missing_volume=_join_missing(parts),
-        assets={symbol: value for part in parts for symbol, value in part.assets.items()},
-        actions=tuple(action for part in parts for action in part.actions),
-        tells_all_events=all(part.tells_all_events for part in parts),
-        price_basis=parts[0].price_basis,
-        number_rule=next((part.number_rule for part in parts if part.bars.height), parts[0].number_rule),
-        aliases={symbol: value for part in parts for symbol, value in part.aliases.items()},
-        skipped={symbol: value for part in parts for symbol, value in part.skipped.items()},
-        resampled_from=next((part.resampled_from for part in parts if part.resampled_from), ""),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-    )
-
-
-def _join_missing(parts: list[Delivery]) -> pl.Series | None:
-    if all(part.missing_volume is None for part in parts):
-        return None
-    flags = [
-        pl.repeat(value=False, n=part.bars.height, dtype=pl.Boolean, eager=True)
-        if part.missing_volume is None
-        else part.missing_volume
-        for part in parts
-    ]
-    return join_frames(flag.alias("missing").to_frame() for flag in flags)["missing"]

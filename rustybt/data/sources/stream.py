@@ -70,6 +70,7 @@ class BarStream:
         self._silence = silence_seconds or max(_LEAST_SILENCE_SECONDS, SILENT_BARS * frequency.seconds)
         self._first_wait = first_wait_seconds
         self._max_reconnects = max_reconnects
+        self._ahead = 0.0
         self._last: dict[str, int] = {}
         self._forming: dict[str, StreamedBar] = {}
         self._settle = int(adapter.limits.settlement_delay_seconds * 1_000_000)
@@ -101,7 +102,7 @@ class BarStream:
     async def _events(self) -> AsyncIterator[StreamedBar]:
         """Yield final bars over any number of connections; runs on the bridge's loop."""
         failures = 0
-        began = int(self._clock() * 1_000_000)
+        began = self._clock()
         while True:
             self.connections += 1
             try:
@@ -122,13 +123,15 @@ class BarStream:
             logger.warning("stream_reconnect", source=self._adapter.name, why=reason.message, wait_seconds=wait)
             await asyncio.sleep(wait)
 
-    async def _connection(self, began: int) -> AsyncIterator[StreamedBar]:
-        """Yield the bars of one connection, after those missed before it was open."""
+    async def _connection(self, began: float) -> AsyncIterator[StreamedBar]:
+        """Yield the bars of one connection, after those missed since `began`, by this machine's clock."""
         messages: asyncio.Queue[StreamedBar | SourceError | None] = asyncio.Queue()
         listening = asyncio.create_task(self._listen(messages))
         try:
             # Subscribed first, filled second: what arrives meanwhile waits in the queue, so nothing falls between.
-            for bar in await self._missed(began):
+            # What is over is for the vendor's clock to say: by one that is fast, forming bars would be final.
+            self._ahead = await self._adapter.now() - self._clock()
+            for bar in await self._missed(int((began + self._ahead) * 1_000_000)):
                 for final in self._accept(bar):
                     yield final
             quiet_until = self._monotonic() + self._silence
@@ -210,7 +213,7 @@ class BarStream:
 
     def _ripe(self) -> list[StreamedBar]:
         """Return forming bars that ended longer ago than the vendor needs to settle them."""
-        limit = int(self._clock() * 1_000_000) - max(self._settle, 2_000_000)
+        limit = self._now() - max(self._settle, 2_000_000)
         ready = [bar for bar in self._forming.values() if bar.timestamp + self._frequency.microseconds <= limit]
         return [self._finish(bar) for bar in sorted(ready, key=lambda bar: (bar.timestamp, bar.symbol))]
 
@@ -221,9 +224,12 @@ class BarStream:
         if self.connections == 1:
             return []
         missed: list[StreamedBar] = []
-        for symbol in self._symbols:
-            after = self._last.get(symbol, began - self._frequency.microseconds)
-            missed += await self._fetch(symbol, after + 1, int(self._clock() * 1_000_000))
+        most = max(1, self._adapter.limits.symbols_per_request)
+        for first in range(0, len(self._symbols), most):
+            part = self._symbols[first : first + most]
+            after = {symbol: self._last.get(symbol, began - self._frequency.microseconds) for symbol in part}
+            found = await self._fetch(part, min(after.values()) + 1, self._now())
+            missed += [bar for bar in found if bar.timestamp > after[bar.symbol]]
         return sorted(missed, key=lambda bar: (bar.timestamp, bar.symbol))
 
     async def _hole_before(self, bar: StreamedBar) -> list[StreamedBar]:
@@ -239,21 +245,34 @@ class BarStream:
         )
         if bar.timestamp <= known + self._frequency.microseconds:
             return []
-        return await self._fetch(bar.symbol, known + 1, bar.timestamp - 1)
+        return await self._fetch((bar.symbol,), known + 1, bar.timestamp - 1)
 
-    async def _fetch(self, symbol: str, start: int, end: int) -> list[StreamedBar]:
-        """Return final bars of one symbol from the vendor's history."""
-        answer = (await self._adapter.fetch_series([symbol], start, end, self._frequency)).get(symbol)
-        if answer is None or isinstance(answer, SourceError):
-            raise answer or SourceUnavailableError(f"the bars of {symbol} that the stream missed could not be fetched")
-        now = int(self._clock() * 1_000_000)
-        return [
-            StreamedBar(symbol, stamp, *values)
-            for stamp, *values in answer.bars.select(
+    async def _fetch(self, symbols: Sequence[str], start: int, end: int) -> list[StreamedBar]:
+        """Return final bars from the vendor's history."""
+        if end < start:
+            return []
+        answers = await self._adapter.fetch_series(symbols, start, end, self._frequency)
+        now = self._now()
+        found: list[StreamedBar] = []
+        for symbol in symbols:
+            answer = answers.get(symbol)
+            if answer is None or isinstance(answer, SourceError):
+                raise answer or SourceUnavailableError(
+                    f"the bars of {symbol} that the stream missed could not be fetched"
+                )
+            rows = answer.bars.select(
                 answer.bars["timestamp"].to_physical(), *(answer.bars[name] for name in VALUE_COLUMNS)
-            ).iter_rows()
-            if stamp + self._frequency.microseconds <= now
-        ]
+            )
+            found += [
+                StreamedBar(symbol, stamp, *values)
+                for stamp, *values in rows.iter_rows()
+                if stamp + self._frequency.microseconds <= now
+            ]
+        return found
+
+    def _now(self) -> int:
+        """Return the vendor's time, microseconds since 1970 UTC, as far as it was asked when the connection was opened."""
+        return int((self._clock() + self._ahead) * 1_000_000)
 
     def _monotonic(self) -> float:
         return asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rustybt.data.adapters.redaction import mask_error
-from rustybt.data.sources.delivery import Delivery
+from rustybt.data.sources.delivery import Delivery, join_missing
 from rustybt.data.sources.vendor_range import native_frequency
 from rustybt.errors import AuthenticationError, RateLimitedError, SourceError, SourceUnavailableError
 from rustybt.logging import get_logger
@@ -221,7 +221,7 @@ class VendorFetch:
                 held.append(answer)
         return Delivery(
             bars=concat_bars(bars for bars, _ in kept),
-            missing_volume=_join_missing(kept),
+            missing_volume=join_missing((bars.height, missing) for bars, missing in kept),
             assets={a.symbol: a.attributes for a in held if a.attributes is not None},
             actions=tuple(action for a in held for action in a.actions),
             tells_all_events=self._adapter.tells_all_events,
@@ -297,19 +297,6 @@ def _stage(delivery: Delivery, symbols: tuple[str, ...]) -> str:
     if delivery.bars.is_empty():
         return f"fetch {symbols[-1]}"
     return f"fetch {delivery.bars['symbol'][-1]} {delivery.bars['timestamp'][-1]:%Y-%m-%d}"
-
-
-def _join_missing(kept: list[tuple[pl.DataFrame, pl.Series | None]]) -> pl.Series | None:
-    if all(missing is None for _, missing in kept):
-        return None
-    parts = [
-        pl.repeat(value=False, n=bars.height, dtype=pl.Boolean, eager=True) if missing is None else missing
-        for bars, missing in kept
-    ]
-    joined = parts[0].clone()
-    for part in parts[1:]:
-        joined.append(part)
-    return joined
 
 
 def _stamps(bars: pl.DataFrame) -> Instants:

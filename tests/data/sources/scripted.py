@@ -13,9 +13,9 @@ from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.data.sources.vendor import VendorDataSource
 from rustybt.errors import SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
-from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.provenance import SourceMetadata
 from tests.fakes import market
+from tests.fakes.held import frame_of as contract
 
 LIMITS = VendorLimits(
     frequencies=("1m", "15m", "1h", "1d"), depth_days={"1m": 30}, parallel_requests=4, settlement_delay_seconds=900.0
@@ -106,12 +106,3 @@ class ScriptedSource(VendorDataSource):
 
     def make_adapter(self, connection):
         return ScriptedAdapter(connection, **self._script)
-
-
-def contract(symbol, rows) -> pl.DataFrame:
-    """The fake market's rows as contract bars."""
-    return pl.DataFrame(
-        [(row.start, symbol, row.open, row.high, row.low, row.close, row.volume) for row in rows],
-        schema=BAR_SCHEMA,
-        orient="row",
-    )
