@@ -154,7 +154,9 @@ class Damage:
     def _emptied(self, body: bytes, shape: Shape) -> Damaged | None:
         return self._change(body, shape, lambda parent, key: parent.clear())
 
-    def _change(self, body: bytes, shape: Shape, change: Callable[[Any, Any], object], only: Any = object) -> Damaged | None:
+    def _change(
+        self, body: bytes, shape: Shape, change: Callable[[Any, Any], object], only: Any = object
+    ) -> Damaged | None:
         if shape.is_csv:
             return None
         answer = shape.parse(body)
@@ -321,7 +323,7 @@ def _alpaca_shift(row: Any, seconds: int) -> Any:
 
 
 def _csv_write(answer: str, rows: list[str]) -> str:
-    return "\r\n".join([answer.split("\r\n")[0], *rows]) + "\r\n"
+    return "\r\n".join([answer.split("\r\n", maxsplit=1)[0], *rows]) + "\r\n"
 
 
 def _csv_shift(row: str, seconds: int) -> str:
@@ -346,6 +348,4 @@ MASSIVE = Shape(
     lambda row, seconds: {**row, "t": _move(row["t"], seconds * 1_000)},
 )
 ALPACA = Shape(_alpaca_rows, _in_place(_alpaca_rows), _alpaca_shift)
-ALPHAVANTAGE = Shape(
-    lambda answer: answer.split("\r\n")[1:-1], _csv_write, _csv_shift, is_csv=True
-)
+ALPHAVANTAGE = Shape(lambda answer: answer.split("\r\n")[1:-1], _csv_write, _csv_shift, is_csv=True)

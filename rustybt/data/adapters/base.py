@@ -41,11 +41,14 @@ class BaseDataAdapter(ABC):
         How prices are delivered, see `rustybt.market.corporate_actions.PRICE_BASES`.
     sends_every_bar
         Whether its stream has a bar for every step of the clock, also for one without a trade.
+    tells_all_events
+        Whether an answer names every event that `SeriesAnswer.actions` promises; False where events were not asked for.
     """
 
     name: ClassVar[str] = ""
     price_basis: str = "raw"
     sends_every_bar: bool = False
+    tells_all_events: bool = True
 
     def __init__(self, connection: Connection, limits: VendorLimits, account: str) -> None:
         self.connection = connection

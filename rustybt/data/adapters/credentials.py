@@ -134,7 +134,7 @@ def load_key(vendor: str, *variables: str, required: bool = True) -> Secret | No
     if not required:
         return None
     raise AuthenticationError(
-        f"{vendor} needs a key: {' or '.join(variables)} is not set, neither in the environment nor in the keyring "
+        f"{vendor} needs a key, and {' or '.join(variables)} is set neither in the environment nor in the keyring "
         f"nor in {key_file.path()}",
         hint=f"export {variables[0]}=..., or store it once: rustybt config set-key {vendor}",
         vendor=vendor,

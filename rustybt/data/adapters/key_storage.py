@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rustybt.data.adapters import key_file
 from rustybt.data.adapters.credentials import KEY_VARIABLES, KEYRING_SERVICE, Secret
-from rustybt.errors import MissingDependencyError, RequestError, StorageError
+from rustybt.errors import AuthenticationError, MissingDependencyError, RequestError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +30,22 @@ def variables_of(source: str, variable: str | None = None) -> list[str]:
         return [variable]
     if source not in KEY_VARIABLES:
         raise RequestError(
-            f"it is not known which key source {source} reads",
-            hint=f"these have one: {', '.join(KEY_VARIABLES)}; for another name it with --variable",
+            f"source {source} needs no key, or it is not known which",
+            hint=f"these need one: {', '.join(KEY_VARIABLES)}; for another source name its variable with --variable",
         )
     return [names[0] for names in KEY_VARIABLES[source]]
+
+
+def is_at_hand(source: str) -> bool:
+    """Return whether all keys of `source` are in the environment or in the file; the keyring, which may ask back, is not asked."""
+    try:
+        stored = key_file.read(source)
+    except AuthenticationError:
+        stored = {}
+    return all(
+        any((os.environ.get(name, "") or stored.get(name, "")).strip() for name in names)
+        for names in KEY_VARIABLES.get(source, ())
+    )
 
 
 def store(source: str, keys: Mapping[str, str], *, in_keyring: bool = False) -> str:

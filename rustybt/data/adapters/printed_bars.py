@@ -14,10 +14,16 @@ from rustybt.market.decimals import parse_decimals
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rustybt.market.frequency import Frequency
     from rustybt.market.trading_calendar import Instants
 
 
-def printed_bars(symbol: str, stamps: Instants, columns: Mapping[str, Sequence[object] | pl.Series]) -> pl.DataFrame:
+def printed_bars(
+    symbol: str,
+    stamps: Instants,
+    columns: Mapping[str, Sequence[object] | pl.Series],
+    frequency: Frequency | None = None,
+) -> pl.DataFrame:
     """Return the bars of one symbol from the texts of its numbers.
 
     Parameters
@@ -26,12 +32,17 @@ def printed_bars(symbol: str, stamps: Instants, columns: Mapping[str, Sequence[o
         Labels, microseconds since 1970 UTC, as the vendor orders them.
     columns
         Text of each of open, high, low, close and volume.
+    frequency
+        Where bars must begin, if it is an intraday one of a vendor that cuts them on the clock.
 
     Raises
     ------
     BadResponseError
-        A number is none, is missing, or the labels do not rise.
+        A number is none, is missing, the labels do not rise, or one is not where a bar can begin.
     """
+    if frequency is not None and frequency.is_intraday and (off := stamps % frequency.microseconds != 0).any():
+        first = np.datetime64(int(stamps[int(np.argmax(off))]), "us")
+        raise BadResponseError(f"{symbol}: a {frequency} bar begins at {first}, where none can", symbol=symbol)
     if stamps.size > 1 and not (np.diff(stamps) > 0).all():
         at = int(np.argmin(np.diff(stamps) > 0)) + 1
         what = "twice" if stamps[at] == stamps[at - 1] else "out of order"

@@ -25,8 +25,8 @@ _NAMES = (
     r"|secret(?:[-_]?key)?|token|key|signature|password|passwd|crumb)"
 )
 _RULES = (
-    # A query's argument, also one cut off: apikey=ABC...
-    (re.compile(rf"(?i)(?<![\w-])({_NAMES}(?:=|%3D))[^\s&\"'<>;,)\]}}]+"), rf"\1{MASK}"),
+    # A query's argument, also one cut off: apikey=ABC...; three dots stand for one in our own hints.
+    (re.compile(rf"(?i)(?<![\w-])({_NAMES}(?:=|%3D))(?!\.\.\.)[^\s&\"'<>;,)\]}}]+"), rf"\1{MASK}"),
     # A header or a JSON member: Authorization: Bearer ..., "apiKey": "...".
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)(?<![\w-])({_NAMES}[\"']?\s*:\s*[\"']?)(?!\s)[\w.~+/=%-]{{8,}}"), rf"\1{MASK}"),

@@ -74,7 +74,8 @@ async def call_with_retries(adapter: BaseDataAdapter, what: str, request: Callab
         failure = mask_error(found)
         _log(adapter, what, attempt, failure)
         asked = _asked_seconds(failure)
-        wait = policy.wait_seconds(attempt) if asked is None else asked
+        # Asked for no time at all, or until an instant that is over: still not at once.
+        wait = asked or policy.wait_seconds(attempt)
         spent += wait
         if not _may_try_again(policy, failure, attempt, wait, spent):
             if asked is not None and isinstance(failure, RateLimitedError):
@@ -115,6 +116,10 @@ def _final(failure: SourceError, attempts: int, asked: float | None, wait: float
         failure.message = f"{failure.message} ({', '.join(notes)})"
         failure.args = (failure.message,)
     failure.details["attempts"] = attempts
+    if isinstance(failure, SourceUnavailableError) and failure.hint is None:
+        failure.hint = (
+            "check the network, and --proxy or --base-url where given; the same command goes on from what it has"
+        )
     if isinstance(failure, RateLimitedError) and asked is None:
         failure.details["retry_after_seconds"] = round(wait, 1)
     return failure

@@ -1,6 +1,7 @@
 """Alpaca's adapter against the local Alpaca: pages, digits, symbols, sessions, refusals."""
 
 import base64
+import json
 import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -585,3 +586,17 @@ def test_more_bars_are_expected_than_can_be():
     assert sessions <= alpaca_bars.bars_due(start, end, FREQUENCIES["1d"]) < sessions * 1.05
     assert alpaca_bars.bars_due(*parse_range("2024-01-02", "2024-01-02", FREQUENCIES["1m"]), FREQUENCIES["1m"]) >= 960
     assert np.isclose(alpaca_bars.bars_due(start, end, FREQUENCIES["1w"]), 522, atol=2)
+
+
+def test_pages_that_never_end_are_an_error(server, make):
+    """The same page under a new token each time."""
+    count = iter(range(10**9))
+
+    def repeat(answer):
+        token = base64.urlsafe_b64encode(json.dumps(["", f"{next(count)}"]).encode()).decode()
+        return {**answer, "next_page_token": token}
+
+    server.spoil = repeat
+    answer = fetch(make(server), ["AAPL"], "2024-01-02", "2024-01-05")["AAPL"]
+    assert isinstance(answer, BadResponseError)
+    assert len(server.data_requests()) < 10

@@ -579,3 +579,10 @@ def test_a_session_that_lasts_half_a_day_ends_at_its_close(server, make):
     # 2024-07-03 closed at 13:00 New York.
     answer = fetch(make(server), "AAPL", "2024-07-03", "2024-07-03", "30m")
     assert answer.bars["timestamp"][-1] + timedelta(minutes=30) == datetime(2024, 7, 3, 17, 0, tzinfo=UTC)
+
+
+def test_minutes_after_the_end_of_a_listing_are_none_and_no_unknown_symbol(server):
+    source = AlphaVantageDataSource(base_url=server.url, clock=lambda: market.NOW, requests_per_minute=0)
+    assert source.fetch_sync(["OLDCO"], "2024-11-18", "2024-11-20", "30m").is_empty()
+    assert source.fetch_sync(["NEWCO"], "2023-11-20", "2023-11-22", "30m").is_empty()
+    source.close()

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rustybt.data.adapters import credentials, key_file, key_storage
-from rustybt.data.adapters.credentials import Secret, digest, load_key
-from rustybt.data.adapters.redaction import redact
+from rustybt.data.adapters.credentials import KEY_VARIABLES, Secret, digest, load_key
+from rustybt.data.adapters.redaction import mask_error, redact
 from rustybt.errors import AuthenticationError, MissingDependencyError, RequestError, StorageError
 
 KEY = "INVENTED-canary/key+0123456789=="
@@ -135,9 +135,29 @@ def test_a_missing_key_is_an_error_that_names_the_variable_and_the_ways():
         load_key("polygon", *NAMES)
 
     text = str(caught.value)
-    assert "polygon needs a key: MASSIVE_API_KEY or POLYGON_API_KEY is not set" in text
+    assert "polygon needs a key, and MASSIVE_API_KEY or POLYGON_API_KEY is set neither in the environment" in text
     assert str(key_file.path()) in text
     assert "rustybt config set-key polygon" in text
+
+
+@pytest.mark.parametrize("vendor", sorted(KEY_VARIABLES))
+def test_the_words_of_a_missing_key_survive_the_masking_of_keys(vendor):
+    for names in KEY_VARIABLES[vendor]:
+        with pytest.raises(AuthenticationError) as caught:
+            load_key(vendor, *names)
+        shown = mask_error(caught.value)
+        assert "***" not in str(shown)
+        assert f"export {names[0]}=..." in (shown.hint or "")
+
+
+def test_a_key_is_at_hand_when_all_parts_of_it_are(monkeypatch):
+    assert not key_storage.is_at_hand("alpaca")
+    monkeypatch.setenv("ALPACA_API_KEY", "invented-id")
+    assert not key_storage.is_at_hand("alpaca")
+    key_file.write("alpaca", {"APCA_API_SECRET_KEY": "invented-secret"})
+    assert key_storage.is_at_hand("alpaca")
+    key_file.path().chmod(0o644)
+    assert not key_storage.is_at_hand("alpaca")
 
 
 def test_a_key_that_is_not_required_may_be_missing(monkeypatch):
@@ -316,7 +336,7 @@ def test_without_a_keyring_package_the_hint_installs_it(monkeypatch):
 def test_a_source_whose_keys_are_not_known_needs_the_name_of_its_variable():
     assert key_storage.variables_of("alpaca") == ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"]
     assert key_storage.variables_of("acme", "ACME_KEY") == ["ACME_KEY"]
-    with pytest.raises(RequestError, match="it is not known which key source acme reads"):
+    with pytest.raises(RequestError, match="source acme needs no key, or it is not known which"):
         key_storage.variables_of("acme")
 
 

@@ -1,5 +1,7 @@
 """Massive's adapter against the local server, by way of the vendor's real client: what goes over the wire, and what comes of it."""
 
+import base64
+import json
 import logging
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from rustybt.errors import (
 from rustybt.market.frequency import FREQUENCIES
 from rustybt.market.request import to_microseconds
 from tests.fakes import market
-from tests.fakes.massive import KEY, MassiveServer, Printed
+from tests.fakes.massive import KEY, REAL_BASE, MassiveServer, Printed
 
 QUICK = RetryPolicy(max_attempts=3, first_wait_seconds=0.001, max_wait_seconds=0.3)
 END = date(2024, 11, 27)
@@ -252,7 +254,7 @@ class TestAnswers:
             ({"adjusted": True}, "adjusted"),
             ({"resultsCount": 300}, "300 bars"),
             ({"resultsCount": "many"}, "resultsCount"),
-            ({"results": {}}, "0"),
+            ({"results": {}}, "no list"),
             ({"status": "ERROR", "error": "Something"}, "ERROR"),
             ({"status": None}, "status"),
         ],
@@ -714,3 +716,23 @@ class TestDescription:
         adapter = make().adapter
         assert isinstance(adapter, MassiveAdapter)
         assert adapter.map_error(ZeroDivisionError()) is None
+
+
+class TestEndlessPages:
+    """A next page that is always there, under a name that is always new."""
+
+    @pytest.mark.parametrize("rows", ["the same", "none"])
+    def test_pages_that_lead_nowhere_are_an_error(self, make, server, rows):
+        count = iter(range(10**9))
+
+        def repeat(answer):
+            cursor = json.dumps({"after": "0", "limit": "5000", "adjusted": "false", "n": next(count)})
+            answer["next_url"] = f"{REAL_BASE}{path}?cursor={base64.urlsafe_b64encode(cursor.encode()).decode()}"
+            if rows == "none":
+                answer.update(results=[], resultsCount=0)
+
+        path = "/v2/aggs/ticker/AAPL/range/1/day/2024-11-18/2024-11-20"
+        server.spoil = repeat
+        with pytest.raises(BadResponseError):
+            series(make(), start=date(2024, 11, 18), end=date(2024, 11, 20))
+        assert len(server.data_requests()) < 10

@@ -102,7 +102,9 @@ def test_what_stays_as_it_is_is_not_tried_again(failure):
 def test_the_last_error_says_how_often_it_was_tried():
     adapter = Adapter()
 
-    with pytest.raises(SourceUnavailableError, match=r"^acme does not answer: 503 \(after 4 attempts\)$") as caught:
+    with pytest.raises(
+        SourceUnavailableError, match=r"^acme does not answer: 503 \(after 4 attempts\)\n  hint: check the network"
+    ) as caught:
         adapter.run(ClientError("503"))
 
     assert caught.value.attempts == 4

@@ -155,7 +155,7 @@ def test_days_of_nulls_are_left_out_with_a_note(connect, server):
     server.null_days = {date(2024, 11, 6), date(2024, 11, 7)}
     answer = ask(connect(), "SPY", "2024-11-04", "2024-11-08")
     assert [stamp.day for stamp in answer.bars["timestamp"]] == [4, 5, 8]
-    assert answer.notes == ("SPY: 2 rows without usable prices are left out",)
+    assert answer.notes == ("SPY: 2 rows that are no bars, or without usable prices, are left out",)
 
 
 def grouped(symbol, first, last, label):
@@ -566,3 +566,16 @@ def test_weeks_and_months_are_asked_for_from_a_monday_and_a_first_everywhere(con
     # One earlier than the first that is wanted, which is whole then.
     assert 7 <= (date(2024, month, 17) - asked["1w"]).days < 14
     assert (date(2024, month, 1) - asked["1M"]).days >= 28
+
+
+def test_warnings_of_the_client_go_nowhere_when_nobody_asked_for_them():
+    # A port where nobody listens: yfinance warns that it goes on without a cookie, we say the same as an error.
+    code = (
+        "import rustybt as rb\n"
+        "source = rb.get_source('yfinance', proxy='http://127.0.0.1:9', max_attempts=1)\n"
+        "try: source.fetch_sync('AAPL', '2024-01-02', '2024-01-05')\n"
+        "except rb.errors.SourceUnavailableError as error: print(error.hint)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("check the network, and --proxy or --base-url")

@@ -34,6 +34,8 @@ def read_actions(answer: Mapping[str, Any], first: date, last: date) -> dict[str
     for group, events in groups.items():
         if group.removesuffix("s") not in TYPES:
             continue
+        if not isinstance(events, list | None):
+            raise BadResponseError(f"alpaca: the {group} are no list")
         for event in events or ():
             action = _read_one(group, event)
             if action is not None and first <= action.ex_date <= last and action not in found[action.symbol]:

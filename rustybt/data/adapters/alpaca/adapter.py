@@ -23,11 +23,12 @@ from rustybt.data.adapters.alpaca.bars import (
     read_bars,
     span_text,
 )
-from rustybt.data.adapters.alpaca.errors import map_alpaca_error
+from rustybt.data.adapters.alpaca.errors import map_alpaca_error, unknown_symbol
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.credentials import KEY_VARIABLES, Secret, digest, load_key
 from rustybt.data.adapters.limits import VendorLimits
 from rustybt.data.adapters.new_york import NEW_YORK, within_sessions
+from rustybt.data.adapters.reading import reading
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.errors import (
     AuthenticationError,
@@ -80,6 +81,7 @@ LIMITS = VendorLimits(
         "beyond the pages of bars: one request of corporate actions for 30 symbols, one list of assets",
     ),
 )
+_NAME = re.compile(r"[!#-+\--~]+")
 _CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 
 
@@ -161,7 +163,11 @@ class AlpacaAdapter(BaseDataAdapter):
         now = await self.now()
         latest = now - self.limits.settlement_delay_seconds if self._feed == "sip" else None
         span = span_text(start, end, frequency, latest)
-        wanted, answers = list(symbols), dict[str, SeriesAnswer | SourceError]()
+        # Names that would be several, or that a refusal could not repeat as they are, are not asked for.
+        wanted = [symbol for symbol in symbols if _NAME.fullmatch(symbol)]
+        answers: dict[str, SeriesAnswer | SourceError] = {
+            symbol: unknown_symbol(symbol) for symbol in symbols if symbol not in wanted
+        }
         rows: dict[str, list[Any]] = {}
         while wanted and span is not None:
             try:
@@ -169,14 +175,19 @@ class AlpacaAdapter(BaseDataAdapter):
                 break
             except SymbolNotFoundError as error:
                 # One name that cannot be fails the request of all; the others are asked for again.
-                named = str(error.details.get("symbol"))
+                named = wanted[0] if len(wanted) == 1 else str(error.details.get("symbol"))
                 if named not in wanted:
-                    raise
+                    # Named in a way of its own, or masked as if it were a key: found by halves.
+                    middle = len(wanted) // 2
+                    for half in (wanted[:middle], wanted[middle:]):
+                        answers |= await self._bars(half, start, end, frequency)
+                    return answers
                 wanted.remove(named)
                 answers[named] = error
         for symbol in wanted:
             try:
-                bars = read_bars(symbol, rows.get(symbol, []), start, end, frequency) if span else empty_bars()
+                with reading("alpaca", f"{symbol} {frequency}", symbol):
+                    bars = read_bars(symbol, rows.get(symbol, []), start, end, frequency) if span else empty_bars()
             except BadResponseError as error:
                 answers[symbol] = error
                 continue
@@ -198,7 +209,9 @@ class AlpacaAdapter(BaseDataAdapter):
             "sort": "asc",
         }
         pages = AlpacaPages(partial(self._page, what, "/stocks/bars", params, "v2"), what)
-        return collect_rows(await pages.all("bars"), symbols)
+        found = await pages.all("bars")
+        with reading("alpaca", what):
+            return collect_rows(found, symbols)
 
     async def _describe(self, answers: dict[str, SeriesAnswer | SourceError], start: int) -> None:
         """Add to the answers what else is known of their symbols, and say which symbols nobody knows."""
@@ -213,9 +226,7 @@ class AlpacaAdapter(BaseDataAdapter):
                 continue
             asset = known.get(symbol) if known is not None else None
             if known is not None and asset is None and answer.bars.is_empty():
-                answers[symbol] = SymbolNotFoundError(
-                    f"alpaca does not know {symbol}", hint="alpaca writes symbols as AAPL and BRK.B", symbol=symbol
-                )
+                answers[symbol] = unknown_symbol(symbol)
                 continue
             notes = list(self._directory.notes)
             if asset is not None and not asset.is_active:
@@ -243,7 +254,9 @@ class AlpacaAdapter(BaseDataAdapter):
         pages = AlpacaPages(partial(self._page, what, "/corporate-actions", params, "v1"), what)
         found: dict[str, list[CorporateAction]] = {}
         for page in await pages.all("corporate_actions"):
-            for symbol, events in read_actions(page, first, today).items():
+            with reading("alpaca", what):
+                read = read_actions(page, first, today)
+            for symbol, events in read.items():
                 if symbol in symbols:
                     known = found.setdefault(symbol, [])
                     known += [event for event in events if event not in known]

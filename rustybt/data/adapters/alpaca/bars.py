@@ -39,6 +39,8 @@ _DAY_RESTS_AT = timedelta(hours=20, minutes=15)
 _COLUMNS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 _STAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _MAX_EMPTY_PAGES = 3
+#: Minutes of all hours of twenty years of one symbol are half as many.
+MOST_PAGES = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,7 +80,9 @@ class AlpacaPages:
             if token is None:
                 return pages
             empty = empty + 1 if not page[key] else 0
-            if not isinstance(token, str) or not token or token in seen or empty > _MAX_EMPTY_PAGES:
+            repeats = len(pages) > 1 and bool(page[key]) and page[key] == pages[-2][key]
+            is_new = isinstance(token, str) and token and token not in seen
+            if not is_new or repeats or empty > _MAX_EMPTY_PAGES or len(pages) >= MOST_PAGES:
                 raise BadResponseError(
                     f"alpaca, {self._what}: the pages do not end; page {len(pages)} leads nowhere new"
                 )
@@ -95,7 +99,7 @@ def collect_rows(pages: Iterable[Mapping[str, Any]], asked: Iterable[str]) -> di
     """
     rows: dict[str, list[Any]] = {symbol: [] for symbol in asked}
     for page in pages:
-        bars = page["bars"] or {}
+        bars = {} if page["bars"] is None else page["bars"]
         if not isinstance(bars, dict):
             raise BadResponseError("alpaca: the bars of a page are no object")
         for symbol, part in bars.items():
@@ -126,7 +130,7 @@ def read_bars(symbol: str, rows: list[Any], start: int, end: int, frequency: Fre
         raise BadResponseError(f"{symbol}: {str(texts[at])[:40]!r} is no time of a bar", symbol=symbol)
     stamps = instants.to_physical().to_numpy()
     labels = stamps if frequency.is_intraday else _dates(symbol, instants, frequency)
-    bars = printed_bars(symbol, labels, columns)
+    bars = printed_bars(symbol, labels, columns, frequency)
     outside = (labels < start) | (labels > end)
     if outside.any():
         raise BadResponseError(

@@ -7,6 +7,8 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rustybt.data.adapters.exact_json import read_exactly
+from rustybt.data.adapters.patience import read_in_time
 from rustybt.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -87,12 +89,15 @@ def prepare_client(client: Any, transport: Transport, connections: int) -> Any:
         options["verify"] = transport.ca_bundle
     # By call and not by session: there, requests prefers the environment's proxies and certificates to the caller's.
     session.request = partial(type(session).request, session, **options)
-    session.hooks["response"] = [_read]
+    session.hooks["response"] = [partial(_read, transport.timeout_seconds)]
     return client
 
 
-def _read(response: Any, *_: Any, **__: Any) -> Any:
-    """Check an answer as soon as its head is there, and let it be read as text only."""
+def _read(timeout_seconds: float, response: Any, *_: Any, **__: Any) -> Any:
+    """Check an answer as soon as it is there, and let it be read as text only."""
+    # Here and not by requests, which goes on waiting as long as a byte comes now and then.
+    response._content = read_in_time(response.raw, timeout_seconds)  # noqa: SLF001  where requests keeps it
+    response._content_consumed = True  # noqa: SLF001
     response.encoding = "utf-8"
     if response.status_code != 200:
         raise AlpacaRefusal(response.status_code, dict(response.headers), response.text)
@@ -103,10 +108,6 @@ def _read(response: Any, *_: Any, **__: Any) -> Any:
 def _parse(response: Any) -> Any:
     """Return the answer's JSON with every number as the text that was sent."""
     try:
-        return json.loads(response.text, parse_float=str, parse_int=str, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        return read_exactly(response.text)
+    except ValueError:
         raise AlpacaNonsense("the answer is no JSON") from None
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")

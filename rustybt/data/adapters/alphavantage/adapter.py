@@ -17,6 +17,7 @@ from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.credentials import KEY_VARIABLES, Secret, digest, load_key
 from rustybt.data.adapters.limits import VendorLimits
 from rustybt.data.adapters.new_york import NEW_YORK, within_sessions
+from rustybt.data.adapters.reading import reading
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.errors import (
     AuthenticationError,
@@ -28,7 +29,7 @@ from rustybt.errors import (
     SourceUnavailableError,
     SymbolNotFoundError,
 )
-from rustybt.market.bars import concat_bars
+from rustybt.market.bars import concat_bars, empty_bars
 from rustybt.market.frequency import DAILY
 from rustybt.market.provenance import SourceMetadata
 from rustybt.market.request import to_date, to_microseconds
@@ -92,8 +93,10 @@ class AlphaVantageAdapter(BaseDataAdapter):
             connection, _limits(connection), "alphavantage" if key is None else f"alphavantage-{digest(key)}"
         )
         self._adjusted = adjusted
+        self.tells_all_events = adjusted
         self._extended_hours = extended_hours
         self._client: Any = None
+        self._in_use: dict[Any, int] = {}
         self._lock = asyncio.Lock()
         self._lists: dict[str, Mapping[str, AlphaVantageListing]] = {}
 
@@ -137,7 +140,14 @@ class AlphaVantageAdapter(BaseDataAdapter):
             bars = table.bars(start, end)
             actions = tuple(table.actions(start)) if self._adjusted else ()
         else:
-            bars = await (self._intraday if frequency.is_intraday else self._longer)(symbol, start, end, frequency)
+            ask = self._intraday if frequency.is_intraday else self._longer
+            try:
+                bars = await ask(symbol, start, end, frequency)
+            except SymbolNotFoundError:
+                # It calls a symbol unknown also where it knows it and has nothing of what was asked.
+                if listing is None or (listing.is_active and (listing.first_day or FIRST_DAY) <= to_date(end)):
+                    raise
+                bars = empty_bars()
             if self._adjusted:
                 actions = tuple((await self._daily(symbol, start)).actions(start))
         return SeriesAnswer(
@@ -244,7 +254,14 @@ class AlphaVantageAdapter(BaseDataAdapter):
 
         async def request() -> T:
             client = self._open()
-            return read(await alphavantage_client.get_text(client, params, self.transport.timeout_seconds))
+            now = self.connection.clock()
+            self._in_use[client] = self._in_use.get(client, 0) + 1
+            try:
+                text = await alphavantage_client.get_text(client, params, self.transport.timeout_seconds, now)
+            finally:
+                await self._release(client)
+            with reading("alphavantage", what):
+                return read(text)
 
         return await self.call(what, request)
 
@@ -317,10 +334,18 @@ class AlphaVantageAdapter(BaseDataAdapter):
         )
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections; those of a request that is under way, when it is done."""
         client, self._client = self._client, None
-        if client is not None:
+        # httpx forgets a connection that is being opened while its client is closed.
+        if client is not None and client not in self._in_use:
             await client.aclose()
+
+    async def _release(self, client: Any) -> None:
+        self._in_use[client] -= 1
+        if not self._in_use[client]:
+            del self._in_use[client]
+            if client is not self._client:
+                await client.aclose()
 
 
 def _limits(connection: Connection) -> VendorLimits:

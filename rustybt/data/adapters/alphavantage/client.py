@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rustybt.data.adapters.alphavantage.messages import read_message, read_status
 from rustybt.data.adapters.redaction import redact
+from rustybt.data.adapters.retry_after import asked_seconds
 from rustybt.errors import BadResponseError, SourceError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _proxy_of_environment(url: str) -> str | None:
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
-async def get_text(client: Any, params: Mapping[str, str], timeout_seconds: float) -> str:
-    """Return the CSV that Alpha Vantage answers a query with.
+async def get_text(client: Any, params: Mapping[str, str], timeout_seconds: float, now: float) -> str:
+    """Return the CSV that Alpha Vantage answers a query with; `now` is in Unix seconds.
 
     Raises
     ------
@@ -128,7 +129,7 @@ async def get_text(client: Any, params: Mapping[str, str], timeout_seconds: floa
     # Of the whole answer: httpx's own time limits each single read.
     async with asyncio.timeout(timeout_seconds):
         response = await client.get("/query", params=dict(params))
-    waits = _asked_to_wait(response.headers)
+    waits = _asked_to_wait(response.headers, now)
     if response.status_code != 200:
         raise read_status(response.status_code, waits)
     try:
@@ -154,8 +155,6 @@ def map_client_error(error: Exception) -> SourceError | None:
     return None
 
 
-def _asked_to_wait(headers: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        return {"retry_after_seconds": max(0.0, float(headers["retry-after"]))} if "retry-after" in headers else {}
-    except ValueError:
-        return {}
+def _asked_to_wait(headers: Mapping[str, str], now: float) -> dict[str, Any]:
+    asked = asked_seconds(headers.get("retry-after"), now)
+    return {} if asked is None else {"retry_after_seconds": asked}

@@ -119,7 +119,7 @@ def read_series(symbol: str, text: str, columns: Sequence[str], frequency: Frequ
         # Named after their last session; the contract's label is where the week or month begins.
         days = stamps.astype("datetime64[us]").astype("datetime64[D]")
         stamps = period_starts(period_numbers(days, frequency), frequency)
-    frame = printed_bars(symbol, stamps, {name: rows[name] for name in VALUE_COLUMNS})
+    frame = printed_bars(symbol, stamps, {name: rows[name] for name in VALUE_COLUMNS}, frequency)
     return AlphaVantageTable(symbol, rows, frame)
 
 

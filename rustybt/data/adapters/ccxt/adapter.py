@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.ccxt.client import close_forgotten, exact_numbers, make_client, public_host
-from rustybt.data.adapters.ccxt.errors import UNREADABLE, map_ccxt_error
+from rustybt.data.adapters.ccxt.errors import map_ccxt_error
 from rustybt.data.adapters.ccxt.facts import facts_of, limits_of
 from rustybt.data.adapters.ccxt.paging import BarWalk, Row, check_page, to_bars
 from rustybt.data.adapters.ccxt.stream import stream_bars
+from rustybt.data.adapters.reading import is_time, reading
 from rustybt.data.adapters.series import SeriesAnswer, StreamedBar
 from rustybt.errors import (
     AuthenticationError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 _CLOCK_SECONDS = 60.0
+_CLOCK_ERROR_SECONDS = 3_653 * 86_400.0
 _MILLISECOND = 1_000
 #: `ccxt.TICK_SIZE`
 _TICK_SIZE = 4
@@ -164,23 +166,16 @@ class CCXTAdapter(BaseDataAdapter):
     async def _page(self, symbol: str, frequency: Frequency, since: int, limit: int) -> list[Row]:
         """Make one request for bars and check its answer."""
         client = self._open_client()
-        rows = await self._read(lambda: client.fetch_ohlcv(symbol, frequency.name, since, limit))
+        rows = await self._read(symbol, lambda: client.fetch_ohlcv(symbol, frequency.name, since, limit))
         if not rows and self.facts.newest_only:
             # Its answer always holds the forming bar; ccxt takes one without any result for an empty one.
             raise BadResponseError(f"{self.exchange} answered no bars of {symbol}", symbol=symbol)
         return check_page(rows, self.exchange, symbol, frequency)
 
-    async def _read(self, request: Callable[[], Awaitable[Any]]) -> Any:
+    async def _read(self, what: str, request: Callable[[], Awaitable[Any]]) -> Any:
         """Make one request; an answer that ccxt stumbles over is the exchange's fault, not the program's."""
-        try:
+        with reading(self.exchange, what):
             return await request()
-        except UNREADABLE as error:
-            if isinstance(error, SourceError):
-                raise
-            raise BadResponseError(
-                f"the answer of {self.exchange} has an unexpected shape ({type(error).__name__})",
-                exchange=self.exchange,
-            ) from error
 
     def map_error(self, error: Exception) -> SourceError | None:
         """Return what one of ccxt's exceptions means."""
@@ -195,7 +190,7 @@ class CCXTAdapter(BaseDataAdapter):
                 client = self._open_client()
                 # Loaded anew: ccxt remembers an answer that was refused here.
                 markets = client.markets or await self.call(
-                    "the list of markets", lambda: self._read(lambda: client.load_markets(reload=True))
+                    "the list of markets", lambda: self._read("its markets", lambda: client.load_markets(reload=True))
                 )
                 if not markets:
                     raise BadResponseError(f"{self.exchange} lists no market", exchange=self.exchange)
@@ -246,10 +241,18 @@ class CCXTAdapter(BaseDataAdapter):
             return self.connection.clock()
         if self._offset is None or time.monotonic() > self._offset.until:
             client = self._open_client()
-            stamp = await self.call("the clock", lambda: self._read(client.fetch_time))
-            if not isinstance(stamp, int) or stamp <= 0:
+            stamp = await self.call("the clock", lambda: self._read("the clock", client.fetch_time))
+            if type(stamp) is not int or stamp <= 0 or not is_time(stamp * 1_000):
                 raise BadResponseError(f"{self.exchange} does not tell the time: {stamp!r}", exchange=self.exchange)
-            self._offset = _Offset(stamp / 1_000 - self.connection.clock(), time.monotonic() + _CLOCK_SECONDS)
+            ahead = stamp / 1_000 - self.connection.clock()
+            if abs(ahead) > _CLOCK_ERROR_SECONDS:
+                # All of history would lie in its future, or nothing would be final.
+                raise BadResponseError(
+                    f"{self.exchange} says that it is {to_date(stamp * 1_000)}, many years from what this machine says",
+                    hint="is this machine's clock right?",
+                    exchange=self.exchange,
+                )
+            self._offset = _Offset(ahead, time.monotonic() + _CLOCK_SECONDS)
         return self.connection.clock() + self._offset.seconds
 
     def metadata(self) -> SourceMetadata:

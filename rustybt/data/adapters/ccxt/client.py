@@ -8,13 +8,14 @@ become binary floats.
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 from difflib import get_close_matches
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from rustybt.data.adapters.exact_json import read_exactly
+from rustybt.data.adapters.reading import is_time
 from rustybt.errors import BadResponseError, MissingDependencyError, RequestError
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def check_bar(bar: Any, exchange: str) -> None:
     BadResponseError
         It has not.
     """
-    if not (isinstance(bar, list) and len(bar) >= 6 and isinstance(bar[0], int)) or None in bar[1:5]:
+    is_bar = isinstance(bar, list) and len(bar) >= 6 and type(bar[0]) is int and is_time(bar[0] * 1_000)
+    if not is_bar or None in bar[1:5]:
         text = repr(bar)
         raise BadResponseError(f"{exchange} answered {text[:80]} as a bar", exchange=exchange)
 
@@ -230,13 +232,13 @@ def exact_numbers(client: Any) -> None:
 
 
 def _loads_exactly(body: str) -> Any:
-    return json.loads(body, parse_float=str)
+    return read_exactly(body, whole=int)
 
 
 def _check_json(exchange: str, body: str) -> None:
     """Raise unless `body` is JSON that says something; ccxt reads a broken answer character by character."""
     try:
-        empty = json.loads(body) == {}
+        empty = read_exactly(body) == {}
     except ValueError:
         raise BadResponseError(
             f"{exchange} answered {len(body)} characters that are no JSON", exchange=exchange

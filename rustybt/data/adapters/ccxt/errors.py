@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.adapters.ccxt.facts import other_exchange
+from rustybt.data.adapters.retry_after import asked_seconds
 from rustybt.errors import (
     AuthenticationError,
     BadResponseError,
@@ -27,8 +26,6 @@ _URL = re.compile(r"\w+://\S+")
 # How Binance ends the text of its code -1003; milliseconds.
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 _LONGEST_TEXT = 200
-# What ccxt stumbles over when an answer is of another shape than it expects.
-UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def map_ccxt_error(error: Exception, exchange: str, clock: Callable[[], float]) -> SourceError | None:
@@ -126,15 +123,8 @@ def _text(error: Exception, exchange: str) -> str:
 
 def _retry_after(error: Any, text: str, clock: Callable[[], float]) -> float | None:
     """Return how long the exchange asks to wait: its header, or the end of its ban."""
-    given = getattr(error, "retry_after", None)
-    if given is not None:
-        try:
-            return max(0.0, float(given))
-        except ValueError:
-            pass
-        try:
-            return max(0.0, parsedate_to_datetime(given).astimezone(UTC).timestamp() - clock())
-        except ValueError:
-            pass
+    asked = asked_seconds(getattr(error, "retry_after", None), clock())
+    if asked is not None:
+        return asked
     banned = _BANNED_UNTIL.search(text)
     return max(0.0, int(banned.group(1)) / 1_000 - clock()) if banned else None

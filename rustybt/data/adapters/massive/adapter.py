@@ -14,6 +14,7 @@ from rustybt.data.adapters.credentials import KEY_VARIABLES, digest, load_key
 from rustybt.data.adapters.massive.answer import (
     MassiveListing,
     MassivePage,
+    check_progress,
     join_pages,
     read_dividends,
     read_listing,
@@ -30,6 +31,7 @@ from rustybt.data.adapters.massive.client import (
 from rustybt.data.adapters.massive.errors import broken, refusal, unknown_symbol
 from rustybt.data.adapters.massive.limits import cut_by_plan, limits_of, page_count
 from rustybt.data.adapters.massive.window import FIRST_DAY, NEW_YORK, SPANS, MassiveWindow
+from rustybt.data.adapters.reading import reading
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.errors import (
     AuthenticationError,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: A thousand rows each: many times the stocks that there are.
+MOST_REFERENCE_PAGES = 500
 _TICKER = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,19}")
 _CLASS_SHARE = re.compile(r"([A-Z]+)[-/ ]([A-Z])")
 
@@ -175,6 +179,8 @@ class MassiveAdapter(BaseDataAdapter):
 
             page = await self._ask(what, ask)
             pages.append(page)
+            # After each, not at the end: pages that repeat under new names would have none.
+            check_progress(pages, symbol)
             next_url = page.next_url
             if next_url is not None:
                 if str(next_url) in followed:
@@ -283,7 +289,7 @@ class MassiveAdapter(BaseDataAdapter):
             found += rows
             if url is None:
                 return found
-            if str(url) in followed:
+            if str(url) in followed or not rows or len(followed) >= MOST_REFERENCE_PAGES:
                 raise BadResponseError(f"polygon sent {what} in a circle of pages")
             followed.add(str(url))
             request = functools.partial(MassiveClient.follow, next_url=url, within=within)
@@ -294,9 +300,14 @@ class MassiveAdapter(BaseDataAdapter):
         """Make one request in a thread, and read its answer there."""
         client, threads = self._client(), self._workers()
 
+        def read(client: MassiveClient) -> T:
+            # The client's own failures are not among those of reading.
+            with reading("polygon", what):
+                return request(client)
+
         async def ask() -> T:
             try:
-                return await asyncio.get_running_loop().run_in_executor(threads, request, client)
+                return await asyncio.get_running_loop().run_in_executor(threads, read, client)
             except SourceError as error:
                 # The frames of the thread hold the answer, and the vendor may have echoed the key in it.
                 raise error.with_traceback(None) from None
@@ -330,7 +341,7 @@ class MassiveAdapter(BaseDataAdapter):
             return refusal(error)
         from urllib3.exceptions import HTTPError
 
-        return broken(error) if isinstance(error, HTTPError) else None
+        return broken(error) if isinstance(error, HTTPError | OSError) else None
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 

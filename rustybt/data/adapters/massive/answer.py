@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.adapters.massive.window import MassiveWindow
 
+_MOST_EMPTY_PAGES = 3
 _COLUMNS = {"open": "o", "high": "h", "low": "l", "close": "c"}
 #: Kinds of security: https://massive.com/docs/rest/stocks/tickers/ticker-types
 _FUNDS = frozenset({"ETF", "ETN", "ETV", "ETS"})
@@ -64,7 +65,7 @@ def read_page(
     BadResponseError
         It is of another ticker or adjustment, holds fewer bars than it says, or a bar that cannot be one.
     """
-    rows = answer.get("results") or []
+    rows = [] if answer.get("results") is None else answer["results"]
     count = _count(answer, "resultsCount")
     if answer.get("ticker") != ticker:
         raise BadResponseError(f"polygon was asked for {ticker}, and answers with {str(answer.get('ticker'))[:40]!r}")
@@ -72,7 +73,9 @@ def read_page(
         raise BadResponseError(
             f"polygon was asked for adjusted={adjusted}, and answers with {answer.get('adjusted')!r}"
         )
-    if not isinstance(rows, list) or len(rows) != count:
+    if not isinstance(rows, list):
+        raise BadResponseError(f"polygon: the bars of {symbol} are no list", symbol=symbol)
+    if len(rows) != count:
         raise BadResponseError(f"polygon says that a page has {count} bars of {symbol}, and it has {len(rows)}")
     base_count, next_url = _count(answer, "queryCount"), answer.get("next_url")
     if not rows:
@@ -93,6 +96,23 @@ def _bars(rows: Sequence[Any], symbol: str, window: MassiveWindow) -> tuple[pl.D
     columns["volume"] = volume.fill_null("0")
     bars = printed_bars(symbol, window.labels(times), columns)
     return bars, volume.is_null() if volume.null_count() else None
+
+
+def check_progress(pages: Sequence[MassivePage], symbol: str) -> None:
+    """Check that the newest page goes on where the others ended.
+
+    Raises
+    ------
+    BadResponseError
+        It begins before that, or pages without a bar follow each other.
+    """
+    newest, filled = pages[-1], [page for page in pages[-_MOST_EMPTY_PAGES - 1 :] if page.bars.height]
+    if newest.next_url is not None and not filled and len(pages) > _MOST_EMPTY_PAGES:
+        raise BadResponseError(f"polygon sent page after page of {symbol} without a bar", symbol=symbol)
+    if newest.bars.height and len(filled) > 1:
+        first = int(newest.bars["timestamp"].to_physical()[0])
+        if first <= filled[-2].last_label:
+            raise BadResponseError(f"polygon sent bars of {symbol} twice or out of order", symbol=symbol)
 
 
 def join_pages(pages: Sequence[MassivePage]) -> tuple[pl.DataFrame, pl.Series | None]:

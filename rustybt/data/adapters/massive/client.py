@@ -10,12 +10,14 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from rustybt.data.adapters.exact_json import read_exactly
+from rustybt.data.adapters.patience import read_in_time
 from rustybt.data.adapters.redaction import redact
+from rustybt.data.adapters.retry_after import asked_seconds
 from rustybt.errors import BadResponseError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ class MassiveClient:
         given = self._connection.client
         client = self._usual() if given is None else given() if callable(given) else given
         if not isinstance(client.client, _Door):
-            client.client = _Door(client.client)
+            client.client = _Door(client.client, self._connection)
         return client
 
     def _usual(self) -> Any:
@@ -194,21 +196,36 @@ class MassiveClient:
 class _Door:
     """Stands where the client's connection pool stood: one request is one request, and an error keeps its status."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, connection: Connection) -> None:
         self._pool = pool
+        self._timeout_seconds = connection.transport.timeout_seconds
+        self._clock = connection.clock
 
     def request(self, method: str, url: str, **more: Any) -> Any:
         """Return the whole answer if its status is 200."""
         # Nor redirects: the key goes to the address that was chosen and to no other.
-        response = self._pool.request(method, url, **{**more, "retries": False, "redirect": False})
+        options = {**more, "retries": False, "redirect": False, "preload_content": False}
+        response = self._pool.request(method, url, **options)
+        body = read_in_time(response, self._timeout_seconds)
         if response.status != 200:
-            text = bytes(response.data[:10_000]).decode("utf-8", "replace")
-            raise StatusError(response.status, _sentence(text), _seconds(response.headers.get("Retry-After")))
-        return response
+            text = body[:10_000].decode("utf-8", "replace")
+            raise StatusError(
+                response.status, _sentence(text), asked_seconds(response.headers.get("Retry-After"), self._clock())
+            )
+        return _Whole(body, response.status, response.headers)
 
     def clear(self) -> None:
         """Close the connections."""
         self._pool.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An answer of status 200 that has arrived."""
+
+    data: bytes
+    status: int
+    headers: Mapping[str, str]
 
 
 def rest_client() -> Callable[..., Any]:
@@ -253,8 +270,8 @@ def decode(text: str | bytes) -> Any:
         It is no JSON, or holds NaN.
     """
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        return read_exactly(text)
+    except ValueError as error:
         raise BadResponseError(f"polygon sent what is no JSON: {redact(str(error))}") from None
 
 
@@ -263,10 +280,11 @@ def _decoded(response: Any) -> Answer:
     if not isinstance(answer, dict):
         raise BadResponseError("polygon sent what is no JSON object")
     status = answer.get("status")
-    if status not in ("OK", "DELAYED"):
+    if str(status) not in ("OK", "DELAYED"):
         text = redact(str(answer.get("error") or answer.get("message") or ""))[:300]
-        if status in _STATUS_OF_TEXT:
-            raise StatusError(_STATUS_OF_TEXT[status], text)
+        known = _STATUS_OF_TEXT.get(str(status))
+        if known is not None:
+            raise StatusError(known, text)
         if "exceeded the maximum requests" in text:
             raise StatusError(429, text)
         raise BadResponseError(f"polygon sent an answer of status {redact(str(status))[:40]!r} {text}".strip())
@@ -281,22 +299,3 @@ def _sentence(text: str) -> str:
     except (ValueError, AttributeError, RecursionError):
         found = None
     return redact(str(found if isinstance(found, str) else ""))[:300]
-
-
-def _seconds(header: str | None) -> float | None:
-    """Return how long ``Retry-After`` asks to wait: it is a number of seconds or a date."""
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max(0.0, (then - datetime.now(UTC)).total_seconds()) if then.tzinfo else None
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number")

@@ -29,7 +29,8 @@ def refusal(error: StatusError) -> SourceError:
     said = f": {error.text}" if error.text else ""
     if error.status == 401:
         return AuthenticationError(
-            f"polygon does not know the key{said}", hint="export MASSIVE_API_KEY=... with a key of massive.com"
+            f"polygon does not know the key (status 401){said}",
+            hint="export MASSIVE_API_KEY=... with a key of massive.com",
         )
     if error.status == 403:
         return AuthenticationError(

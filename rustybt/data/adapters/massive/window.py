@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from rustybt.data.adapters.reading import is_time
 from rustybt.errors import BadResponseError
 from rustybt.market.request import DAY_MICROSECONDS, to_date, to_microseconds
 from rustybt.market.trading_calendar import period_numbers, period_starts
@@ -94,6 +95,10 @@ class MassiveWindow:
         BadResponseError
             A bar does not begin where bars of this frequency do, or lies outside of the range.
         """
+        if milliseconds.null_count() or not all(
+            map(is_time, (int(at) * 1_000 for at in (milliseconds.min() or 0, milliseconds.max() or 0)))  # type: ignore[arg-type]
+        ):
+            raise BadResponseError(f"polygon sent a {self.frequency} bar at no time that there is")
         if self.frequency.is_intraday:
             labels = milliseconds.to_numpy() * 1_000
             whole = labels % self.frequency.microseconds == 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.limits import VendorLimits
+from rustybt.data.adapters.reading import reading
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.data.adapters.yahoo import symbols as yahoo_symbols
 from rustybt.data.adapters.yahoo.actions import actions_of
@@ -26,7 +27,7 @@ from rustybt.data.adapters.yahoo.chart import (
     read_chart,
 )
 from rustybt.data.adapters.yahoo.client import HOST, YahooClient, YahooRefusal
-from rustybt.data.adapters.yahoo.errors import client_error, refusal_to_error
+from rustybt.data.adapters.yahoo.errors import client_error, refusal_to_error, unknown_symbol
 from rustybt.errors import AuthenticationError, NotCoveredError, RateLimitedError, SourceError, SourceUnavailableError
 from rustybt.market.bars import join_frames
 from rustybt.market.frequency import DAILY, Frequency
@@ -155,6 +156,9 @@ class YahooAdapter(BaseDataAdapter):
     # -- one series --------------------------------------------------------------------------------------------------
 
     async def _series(self, symbol: str, start: int, end: int, frequency: Frequency) -> SeriesAnswer:
+        if not any(map(str.isalnum, symbol)):
+            # A name of points would climb out of the path of charts.
+            raise unknown_symbol(symbol, symbol)
         now = int(self.connection.clock())
         if start > now * 1_000_000:
             return SeriesAnswer(
@@ -178,7 +182,12 @@ class YahooAdapter(BaseDataAdapter):
         finish = min(end // 1_000_000, now) + 1
         # First the days: they tell the listing, and an unknown symbol costs one request.
         page = _Page(begin - begin % DAY_SECONDS - DAY_SECONDS, _end_of_day(now))
-        days = await self._ask(symbol, page, DAILY, lambda chart: (chart, *actions_of(chart, symbol)))
+
+        def read_days(chart: Chart) -> tuple[Chart, tuple[CorporateAction, ...], tuple[str, ...]]:
+            check_extent(chart, symbol, to_date(page.start * 1_000_000), to_date(now * 1_000_000))
+            return chart, *actions_of(chart, symbol)
+
+        days = await self._ask(symbol, page, DAILY, read_days)
         if days is None:
             return self._nothing(symbol)
         parts: list[ChartBars] = []
@@ -224,7 +233,7 @@ class YahooAdapter(BaseDataAdapter):
         found = [part for part in parts if part.bars.height]
         left_out = sum(part.left_out for part in parts)
         if left_out:
-            notes = (*notes, f"{symbol}: {left_out} rows without usable prices are left out")
+            notes = (*notes, f"{symbol}: {left_out} rows that are no bars, or without usable prices, are left out")
         if not found and chart.last_trade is not None and chart.last_trade < to_date(start):
             notes = (*notes, f"{symbol}: its last trade was on {chart.last_trade}")
         more: dict[str, Any] = {}
@@ -260,7 +269,8 @@ class YahooAdapter(BaseDataAdapter):
 
         async def ask() -> T | None:
             chart = await loop.run_in_executor(self._workers(), work)
-            return None if chart is None else read(chart)
+            with reading("Yahoo", f"{symbol} {frequency}", symbol):
+                return None if chart is None else read(chart)
 
         return await self.call(f"{symbol} {frequency}", ask)
 
@@ -275,7 +285,9 @@ class YahooAdapter(BaseDataAdapter):
             "events": "div,splits,capitalGains",
         }
         try:
-            return read_chart(self._connected().fetch(ticker, params), ticker, interval)
+            payload = self._connected().fetch(ticker, params)
+            with reading("Yahoo", f"{symbol} {interval}", symbol):
+                return read_chart(payload, ticker, interval, (page.start, page.end))
         except YahooRefusal as refusal:
             failure = refusal_to_error(refusal, symbol)
             if failure is not None:

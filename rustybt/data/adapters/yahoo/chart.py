@@ -36,6 +36,12 @@ LONGEST_PAUSE = timedelta(days=45)
 #: A day may have traded in an auction alone; so many in a row without an intraday bar are an answer cut short.
 MISSING_SESSIONS = 3
 
+#: How far rows may lie outside of what was asked for: a week or a month begins before it, the running session's row is late.
+_EARLY, _LATE = 40 * 86_400, 86_400
+#: Trading is shown in an answer within so many days.
+_SHOWN_AFTER = timedelta(days=7)
+_WHOLE: frozenset[type] = frozenset({int})
+_NUMBER: frozenset[type] = frozenset({int, float, type(None)})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,27 +87,34 @@ class Chart:
 
     def _day(self, key: str) -> date | None:
         seconds = self.meta.get(key)
-        return self.day_of(seconds) if isinstance(seconds, int | float) else None
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            return None
+        return self.day_of(seconds)
 
 
-def read_chart(payload: Any, ticker: str, interval: str) -> Chart:
+def read_chart(payload: Any, ticker: str, interval: str, period: tuple[int, int] | None = None) -> Chart:
     """Return the answer for `ticker`.
+
+    Parameters
+    ----------
+    period
+        What was asked for, Unix seconds; None for any time.
 
     Raises
     ------
     BadResponseError
-        It has not the form of a chart, or is for another ticker or interval.
+        It has not the form of a chart, or is for another ticker, interval or time.
     """
     try:
         (result,) = payload["chart"]["result"]
         meta = result["meta"]
-        stamps = np.array(result.get("timestamp") or [], dtype=np.int64)
+        stamps = np.array(_column(result.get("timestamp"), _WHOLE), dtype=np.int64)
         quotes = result["indicators"]["quote"][0] if stamps.size else {}
-        values = {name: np.array(quotes.get(name) or [], dtype=np.float64) for name in VALUE_COLUMNS}
+        values = {name: np.array(_column(quotes.get(name), _NUMBER), dtype=np.float64) for name in VALUE_COLUMNS}
         zone = ZoneInfo(meta["exchangeTimezoneName"])
         named, granularity = str(meta["symbol"]), meta.get("dataGranularity", interval)
         events = result.get("events") or {}
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
         raise _bad(ticker, f"it is no chart ({type(error).__name__})") from None
     if named.upper() != ticker.upper():
         raise _bad(ticker, f"it is for {named!r}")
@@ -110,12 +123,25 @@ def read_chart(payload: Any, ticker: str, interval: str) -> Chart:
     if not isinstance(events, Mapping):
         raise _bad(ticker, "its events are no mapping")
     lengths = {name: column.size for name, column in values.items()}
-    if set(lengths.values()) != {stamps.size} or any(column.ndim != 1 for column in values.values()):
+    if set(lengths.values()) != {stamps.size}:
         raise _bad(ticker, f"it has {stamps.size} times, but {lengths}")
+    if any(np.isinf(column).any() for column in values.values()):
+        raise _bad(ticker, "a number of it is beyond all bounds")
+    if period and stamps.size and not (stamps.min() >= period[0] - _EARLY and stamps.max() < period[1] + _LATE):
+        raise _bad(ticker, "it has rows of another time than what was asked for")
     if stamps.size and (np.diff(stamps) < 0).any():
         order = np.argsort(stamps, kind="stable")
         stamps, values = stamps[order], {name: column[order] for name, column in values.items()}
     return Chart(meta, zone, stamps, values, events)
+
+
+def _column(numbers: Any, kinds: frozenset[type]) -> list[Any]:
+    """Return a column of numbers; numpy would take text and truth for numbers as well."""
+    if numbers is None:
+        return []
+    if not isinstance(numbers, list) or not kinds.issuperset(map(type, numbers)):
+        raise TypeError
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +166,11 @@ def bars_of(chart: Chart, symbol: str, frequency: Frequency, start: int, end: in
     BadResponseError
         Two rows claim one bar.
     """
+    off = np.zeros(chart.stamps.size, dtype=np.bool_)
     if frequency.is_intraday:
-        labels, usable = chart.stamps * 1_000_000, _is_bar(chart, frequency)
+        labels, usable = chart.stamps * 1_000_000, _is_bar(chart, frequency, symbol)
+        # The last is the running price, and rows behind the close that say nothing have no volume.
+        off[:-1] = ~usable[:-1] & (chart.values["volume"][:-1] > 0)
     else:
         days = local_days(chart.stamps, chart.zone)
         labels = period_starts(period_numbers(days, frequency), frequency)
@@ -151,7 +180,7 @@ def bars_of(chart: Chart, symbol: str, frequency: Frequency, start: int, end: in
             raise _bad(symbol, f"its {frequency} bars begin on other days than a Monday, or the 1st of a month")
     priced = np.all([np.isfinite(chart.values[name]) for name in PRICE_COLUMNS], axis=0)
     inside = (labels >= start) & (labels <= end)
-    left_out = int((usable & inside & ~priced).sum())
+    left_out = int((inside & (usable & ~priced | off)).sum())
     usable &= priced
     # All rows, also those outside: how numbers are read should not depend on the range.
     values, number_rule = _decoded({name: column[usable] for name, column in chart.values.items()})
@@ -172,7 +201,8 @@ def bars_of(chart: Chart, symbol: str, frequency: Frequency, start: int, end: in
         held = frame.drop_nulls()
         left_out += frame.height - held.height
         frame = held
-    frame = _one_a_label(frame, frequency, symbol)
+    running = bool(usable.any()) and chart.stamps[usable][-1] == chart.stamps[-1]
+    frame = _one_a_label(frame, frequency, symbol, may_run=running and bool(inside[-1]))
     missing = frame["missing"]
     return ChartBars(frame[list(BAR_COLUMNS)], missing if missing.any() else None, number_rule, left_out)
 
@@ -205,6 +235,8 @@ def check_extent(chart: Chart, symbol: str, first: date, last: date) -> None:
         Yahoo says that it has more than it sent.
     """
     if not chart.stamps.size:
+        if chart.last_trade is not None and first + _SHOWN_AFTER < chart.last_trade <= last:
+            raise _bad(symbol, f"it is empty, though it says that there was trading until {chart.last_trade}")
         return
     begins, ends = chart.day_of(chart.stamps[0]), chart.day_of(chart.stamps[-1])
     due = max(first, chart.first_trade or first)
@@ -227,11 +259,12 @@ def local_days(stamps: Instants, zone: ZoneInfo) -> np.ndarray[Any, np.dtype[np.
     return np.asarray((day + np.isin(second, (22 * 3_600, 23 * 3_600))).astype("datetime64[D]"))
 
 
-def _is_bar(chart: Chart, frequency: Frequency) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _is_bar(chart: Chart, frequency: Frequency, symbol: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return which rows are intraday bars of the regular session: not the running price, not the closing auction's row."""
     stamps = chart.stamps
     usable = np.asarray(stamps % 60 == 0, dtype=np.bool_)
-    if stamps.size > 1 and stamps[-1] - stamps[-2] < frequency.seconds:
+    whole = stamps[:-1][usable[:-1]]
+    if whole.size and stamps[-1] - whole[-1] < frequency.seconds:
         usable[-1] = False
     periods = _regular_periods(chart.meta)
     if periods:
@@ -239,7 +272,13 @@ def _is_bar(chart: Chart, frequency: Frequency) -> np.ndarray[Any, np.dtype[np.b
         starts = np.array([start for start, _ in periods], dtype=np.int64)
         ends = np.array([end for _, end in periods], dtype=np.int64)
         at = np.searchsorted(starts, stamps, side="right") - 1
-        usable &= (at >= 0) & (stamps < ends[np.maximum(at, 0)])
+        inside = (at >= 0) & (stamps < ends[np.maximum(at, 0)])
+        beside = usable & ~inside & (chart.values["volume"] > 0)
+        days = np.unique(local_days(stamps[beside], chart.zone))
+        unknown = np.setdiff1d(days, local_days(starts, chart.zone))
+        if unknown.size:
+            raise _bad(symbol, f"it has bars of {unknown[0]}, which is no session by its own list")
+        usable &= inside
     return usable
 
 
@@ -253,7 +292,7 @@ def _regular_periods(meta: Mapping[str, Any]) -> list[tuple[int, int]]:
         (int(period["start"]), int(period["end"]))
         for day in days
         for period in (day if isinstance(day, Sequence) else (day,))
-        if isinstance(period, Mapping) and isinstance(period.get("start"), int)
+        if isinstance(period, Mapping) and type(period.get("start")) is int and type(period.get("end")) is int
     ]
     return sorted(found)
 
@@ -289,13 +328,13 @@ def _decoded_prices(prices: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[pl.S
     return parsed.values, rule
 
 
-def _one_a_label(frame: pl.DataFrame, frequency: Frequency, symbol: str) -> pl.DataFrame:
-    """Return the rows with the last two made one where they are of one period."""
+def _one_a_label(frame: pl.DataFrame, frequency: Frequency, symbol: str, *, may_run: bool) -> pl.DataFrame:
+    """Return the rows with the last two made one where they are of one period, and the last of all may be running."""
     stamps = frame["timestamp"].to_physical().to_numpy()
     doubled = np.flatnonzero(np.diff(stamps) == 0)
     if not doubled.size:
         return frame
-    if doubled.size > 1 or doubled[0] != stamps.size - 2:
+    if not may_run or doubled.size > 1 or doubled[0] != stamps.size - 2:
         raise _bad(symbol, f"it names the bar of {frame['timestamp'][int(doubled[0])]:%Y-%m-%d} twice")
     if frequency.seconds <= 86_400 or frame["at"][-1] == frame["at"][-2]:
         # Of a day, the second is the one with the whole volume.

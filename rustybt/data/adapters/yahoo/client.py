@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from rustybt.data.adapters.exact_json import read_doubles
 from rustybt.errors import MissingDependencyError, RequestError
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ class YahooClient:
                 "Yahoo Finance needs the package yfinance, which is not installed",
                 hint='pip install "rustybt[yfinance]"',
             ) from error
+        # Without a handler Python would print its warnings on stderr, beside our own errors that say the same.
+        logger = logging.getLogger("yfinance")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
         given = connection.client
         if given is not None and not hasattr(given, "get") and callable(given):
             given = given()
@@ -93,7 +99,7 @@ class YahooClient:
         _raise_refusal(response)
         if b"Will be right back" in response.content[:10_000]:
             raise YahooRefusal(503, b"")
-        payload = response.json()
+        payload = read_doubles(response.content)
         chart = payload.get("chart") if isinstance(payload, dict) else None
         error = chart.get("error") if isinstance(chart, dict) else None
         if isinstance(error, dict):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from rustybt.data.adapters.retry_after import asked_seconds
 from rustybt.data.adapters.yahoo.client import YahooRefusal, YahooUnreachable
 from rustybt.errors import (
     AuthenticationError,
@@ -23,7 +22,7 @@ _TOO_MANY = (429, 999)
 _LONGEST_DESCRIPTION = 200
 # Words in the names of the exceptions of curl_cffi and requests alike.
 _CONNECTION = (
-    ("Timeout", "Yahoo did not answer in time", "try again, or give it longer: --timeout-seconds"),
+    ("Timeout", "Yahoo did not answer in time", "try again, or give it longer: --timeout 60"),
     (
         "Certificate",
         "the certificate that Yahoo's address shows is not trusted",
@@ -42,7 +41,7 @@ def refusal_to_error(refusal: YahooRefusal, symbol: str | None = None) -> Source
     """Return the error that an HTTP error stands for; None where Yahoo says that it has nothing in the range."""
     status = refusal.status
     if status in _TOO_MANY:
-        return _too_many(retry_after_seconds(refusal.retry_after))
+        return _too_many(asked_seconds(refusal.retry_after, time.time()))
     if status in (401, 403):
         return AuthenticationError(
             f"source yfinance: Yahoo refuses this computer (HTTP {status}); it knows no keys",
@@ -53,17 +52,22 @@ def refusal_to_error(refusal: YahooRefusal, symbol: str | None = None) -> Source
     return _of_description(refusal, symbol)
 
 
+def unknown_symbol(name: str, symbol: str | None) -> SymbolNotFoundError:
+    """Return the error of a ticker that Yahoo has nothing of."""
+    return SymbolNotFoundError(
+        f"Yahoo has no data of {name}: it is unknown, or was delisted and removed",
+        hint="check the ticker on finance.yahoo.com: BRK.B, VOD.L, BTC-USD, EURUSD=X, ^GSPC",
+        symbol=symbol,
+    )
+
+
 def _of_description(refusal: YahooRefusal, symbol: str | None) -> SourceError | None:
     code, description = chart_error(refusal.payload)
     name = symbol or "the request"
     if "Data doesn't exist for startDate" in description:
         return None
     if refusal.status == 404 and code == "Not Found":
-        return SymbolNotFoundError(
-            f"Yahoo has no data of {name}: it is unknown, or was delisted and removed",
-            hint="check the ticker on finance.yahoo.com: BRK.B, VOD.L, BTC-USD, EURUSD=X, ^GSPC",
-            symbol=symbol,
-        )
+        return unknown_symbol(name, symbol)
     if "must be within the last" in description or "allowed to be fetched per request" in description:
         return NotCoveredError(
             f"Yahoo does not keep these bars of {name}: {description}",
@@ -99,7 +103,7 @@ def _unreachable(kind: str) -> SourceUnavailableError:
     for word, message, hint in _CONNECTION:
         if word in kind:
             return SourceUnavailableError(f"source yfinance: {message}", hint=hint)
-    return SourceUnavailableError(f"source yfinance: Yahoo cannot be reached ({kind})", hint="try again later")
+    return SourceUnavailableError(f"source yfinance: Yahoo cannot be reached ({kind})")
 
 
 def _too_many(seconds: float | None) -> RateLimitedError:
@@ -115,19 +119,3 @@ def chart_error(payload: bytes) -> tuple[str, str]:
         return str(error["code"]), str(error["description"])[:_LONGEST_DESCRIPTION]
     except (ValueError, KeyError, TypeError):
         return "", ""
-
-
-def retry_after_seconds(header: str | None) -> float | None:
-    """Return for how long a ``Retry-After`` header asks to wait, given as seconds or as a date; None where it does not."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            until = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
-        seconds = (until - datetime.fromtimestamp(time.time(), UTC)).total_seconds()
-    return max(seconds, 0.0) if seconds < float("inf") else None
