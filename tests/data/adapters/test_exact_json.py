@@ -46,7 +46,7 @@ def test_a_number_of_thousands_of_digits_is_an_error_where_numbers_are_made_of_i
     "stumble",
     [
         lambda: {}["key"],
-        lambda: "".split()[0],
+        [].pop,
         lambda: int("x"),
         lambda: None + 1,
         lambda: "".nothing,
