@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.bench.data import write_csv_files
 from tests.bench.measure import Figure, command_seconds, in_process
+from tests.bench.vendor import SOURCES, measure
 
 
 def start_up(repeats: int = 7) -> list[Figure]:
@@ -78,13 +79,32 @@ def reading(folder: Path) -> list[Figure]:
     ]
 
 
+def vendors() -> list[Figure]:
+    """A job of 200 symbols x 9 years from a local server of 50 ms, 20 requests at once, beside its answers alone."""
+    figures = []
+    for vendor in SOURCES:
+        t = measure(vendor)
+        figures.append(
+            Figure(
+                f"job of 200 symbols, {SOURCES[vendor]}",
+                f"{t['requests']:.0f} answers alone",
+                t["bare"],
+                t["ours"],
+                "s",
+                "<= 1.5 x",
+                t["ours"] <= 1.5 * t["bare"],
+            )
+        )
+    return figures
+
+
 def main() -> None:
     table = Table(title="RustyBT beside its peers, this machine, one run")
     for column in ("what", "peer", "peer's", "ours", "unit", "ratio", "budget", "holds"):
         table.add_column(column, justify="right" if column in ("peer's", "ours", "ratio") else "left")
     with tempfile.TemporaryDirectory(prefix="rustybt-bench-") as name:
         folder = Path(name)
-        for figure in [*start_up(), *ingest(folder), *reading(folder)]:
+        for figure in [*start_up(), *ingest(folder), *reading(folder), *vendors()]:
             has_peer = figure.peer > 0
             table.add_row(
                 figure.what,

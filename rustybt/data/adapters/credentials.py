@@ -130,6 +130,7 @@ def load_key(vendor: str, *variables: str, required: bool = True) -> Secret | No
             f"the key of {vendor} in {place} cannot be one: {reason}",
             hint="copy it again from the vendor's page, without quotes or line breaks",
             vendor=vendor,
+            concerns_all=True,
         )
     if not required:
         return None
@@ -138,6 +139,7 @@ def load_key(vendor: str, *variables: str, required: bool = True) -> Secret | No
         f"nor in {key_file.path()}",
         hint=f"export {variables[0]}=..., or store it once: rustybt config set-key {vendor}",
         vendor=vendor,
+        concerns_all=True,
     )
 
 

@@ -30,7 +30,32 @@ def read_doubles(text: str | bytes) -> Any:
     ValueError
         See `read_exactly`.
     """
-    return _read(text, float, int)
+    try:
+        import orjson
+    except ImportError:
+        return _read(text, float, int)
+    found = orjson.loads(text)
+    quote, escape = (b'"', b"\\") if isinstance(text, bytes) else ('"', "\\")
+    # It takes the last of two members of one name: then the text has more quotation marks than what was read.
+    if escape in text or text.count(quote) != 2 * _strings_in(found):  # type: ignore[operator, arg-type]
+        return _read(text, float, int)
+    return found
+
+
+def _strings_in(tree: Any) -> int:
+    """Return how many names and texts a tree holds; too few where a list mixes texts and numbers."""
+    count = 0
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if type(node) is dict:
+            count += len(node)
+            waiting += node.values()
+        elif type(node) is str:
+            count += 1
+        elif type(node) is list and node and type(node[0]) in (dict, list, str):
+            waiting += node
+    return count
 
 
 def _read(text: str | bytes, fraction: type, whole: type) -> Any:

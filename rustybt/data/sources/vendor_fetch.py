@@ -179,7 +179,9 @@ class VendorFetch:
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= min(HOPELESS_AFTER, self._total) and self._hopeless is None:
+        # A key that is missing or unknown is so for every symbol; a plan may still allow others.
+        enough = 1 if error.details.get("concerns_all") else min(HOPELESS_AFTER, self._total)
+        if self._failed_in_a_row >= enough and self._hopeless is None:
             self._hopeless = error
 
     # -- from answers to a delivery ----------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def test_what_can_be_read_in_two_ways_or_none_is_an_error(read, text):
 
 
 def test_a_number_of_thousands_of_digits_is_an_error_where_numbers_are_made_of_it():
-    with pytest.raises(ValueError, match="digits"):
+    with pytest.raises(ValueError, match=r"digits|infinity"):
         read_doubles("9" * 5_000)
 
 

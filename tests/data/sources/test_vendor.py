@@ -160,6 +160,15 @@ def test_a_vendor_that_fails_everyone_is_not_asked_for_all(error):
     assert len(source.adapter.asked) == 3
 
 
+def test_a_key_that_nobody_knows_is_tried_once():
+    names = [f"S{n:03}" for n in range(50)]
+    error = AuthenticationError("the key is unknown", concerns_all=True)
+    source = ScriptedSource(script={"errors": dict.fromkeys(names, error)}, parallel_requests=1)
+    with pytest.raises(AuthenticationError, match="the key is unknown"):
+        deliveries(source, names)
+    assert len(source.adapter.asked) == 1
+
+
 def test_what_arrived_before_the_vendor_went_down_is_kept():
     names = ["AAPL", *(f"S{n:03}" for n in range(20))]
     script = {"errors": {name: SourceUnavailableError("down") for name in names[1:]}}

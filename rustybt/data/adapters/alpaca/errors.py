@@ -63,7 +63,9 @@ def _refused(error: AlpacaRefusal, clock: Callable[[], float]) -> SourceError:
         if "subscription" in error.message or "not permit" in error.message:
             hint = "this data needs another plan; feed=iex is in every plan"
         # Behind "key:" the masking of keys would take a word for one.
-        return AuthenticationError(f"alpaca refuses the key (status {error.status}){said}", hint=hint)
+        return AuthenticationError(
+            f"alpaca refuses the key (status {error.status}){said}", hint=hint, concerns_all=error.status == 401
+        )
     if error.status in (408, 425) or error.status >= 500:
         return SourceUnavailableError(f"alpaca is down: status {error.status}{said}")
     invalid = _INVALID_SYMBOL.search(error.message)

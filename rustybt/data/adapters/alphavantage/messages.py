@@ -43,7 +43,7 @@ def read_message(text: str, symbol: str, waits: Mapping[str, Any]) -> SourceErro
     shown = redact(said)[:200]
     lower = said.lower()
     if "demo" in lower or ("apikey" in lower and "invalid or missing" in lower):
-        return AuthenticationError("alphavantage refuses the key", hint=KEY_HINT)
+        return AuthenticationError("alphavantage refuses the key", hint=KEY_HINT, concerns_all=True)
     # Not "premium endpoints", which the messages about limits praise.
     if "is a premium" in lower:
         return AuthenticationError("alphavantage gives this to premium keys only", hint=PREMIUM_HINT, is_premium=True)

@@ -31,6 +31,7 @@ def refusal(error: StatusError) -> SourceError:
         return AuthenticationError(
             f"polygon does not know the key (status 401){said}",
             hint="export MASSIVE_API_KEY=... with a key of massive.com",
+            concerns_all=True,
         )
     if error.status == 403:
         return AuthenticationError(
