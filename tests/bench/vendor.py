@@ -21,11 +21,9 @@ from tests.fakes import market
 PARALLEL = 20
 LATENCY_SECONDS = 0.05
 RANGE = ("2016-01-04", "2024-10-31")
-SOURCES = {"yahoo": "yfinance", "massive": "polygon", "alpaca": "alpaca"}
+SOURCES = {"yahoo": "yfinance", "massive": "polygon"}
 KEYS = {
     "MASSIVE_API_KEY": "invented-massive-key-for-tests",
-    "APCA_API_KEY_ID": "invented-alpaca-key-for-tests",
-    "APCA_API_SECRET_KEY": "invented-alpaca-secret-for-tests",
 }
 
 
@@ -95,8 +93,6 @@ def bare(where: dict[str, str | None], paths: list[str]) -> dict[str, float]:
         connector = aiohttp.TCPConnector(limit=PARALLEL, ssl=context or True)
         headers = {
             "Authorization": f"Bearer {KEYS['MASSIVE_API_KEY']}",
-            "APCA-API-KEY-ID": KEYS["APCA_API_KEY_ID"],
-            "APCA-API-SECRET-KEY": KEYS["APCA_API_SECRET_KEY"],
         }
         async with aiohttp.ClientSession(where["url"], connector=connector, headers=headers) as session:
 
