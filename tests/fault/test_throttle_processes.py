@@ -88,7 +88,7 @@ def test_what_processes_were_allowed_is_all_recorded_when_they_are_killed_and_no
 
 
 def test_a_vendor_that_asked_one_process_to_wait_is_left_alone_by_the_others(worker, home):
-    Throttle("vendor", home=home, clock=lambda: time.time() * 100).hold_back(50)
+    asyncio.run(Throttle("vendor", home=home, clock=lambda: time.time() * 100).hold_back(50))
     asked = time.time() * 100
     process = worker(speed=100, requests=1)
     go(process)

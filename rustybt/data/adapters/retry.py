@@ -80,11 +80,11 @@ async def call_with_retries(adapter: BaseDataAdapter, what: str, request: Callab
         if not _may_try_again(policy, failure, attempt, wait, spent):
             if asked is not None and isinstance(failure, RateLimitedError):
                 # The others need not find out for themselves.
-                adapter.throttle.hold_back(min(asked, LONGEST_HOLD_SECONDS))
+                await adapter.throttle.hold_back(min(asked, LONGEST_HOLD_SECONDS))
             raise _final(failure, attempt, asked, wait)
         if asked is not None or isinstance(failure, RateLimitedError):
             # For all of the account; the next slot waits for it.
-            adapter.throttle.hold_back(wait)
+            await adapter.throttle.hold_back(wait)
         else:
             adapter.throttle.show_wait(wait, f" does not answer {what}, attempt {attempt + 1} of {policy.max_attempts}")
             await asyncio.sleep(wait)

@@ -9,7 +9,7 @@ import time
 import weakref
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rustybt.data.adapters.throttle_account import FOLDER, AccountBusyError, Refusal, RequestLimit, SharedAccount
 from rustybt.errors import RateLimitedError
@@ -17,6 +17,8 @@ from rustybt.errors import RateLimitedError
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+T = TypeVar("T")
 
 #: Requests leave here in order and arrive at the vendor's in any: a period lasts a little longer than the vendor's.
 MARGIN_SECONDS = 1.0
@@ -97,20 +99,10 @@ class Throttle:
                 await self._take(max_hold_seconds)
             yield
 
-    def hold_back(self, seconds: float) -> None:
+    async def hold_back(self, seconds: float) -> None:
         """Let nobody of this account begin a request for `seconds`: the vendor asked for it."""
-        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
-        while seconds > 0:
-            try:
-                self._account().hold_back(seconds)
-            except AccountBusyError:
-                if time.monotonic() > deadline:
-                    self._go_alone("another process holds its lock")
-                time.sleep(0.001)
-            except OSError as error:
-                self._go_alone(error.strerror or type(error).__name__)
-            else:
-                return
+        if seconds > 0:
+            await self._tell(lambda account: account.hold_back(seconds))
 
     def show_wait(self, seconds: float, reason: str) -> None:
         """Tell whoever listens that a request waits for `seconds`, if that is worth telling."""
@@ -123,26 +115,24 @@ class Throttle:
         return _DIGEST.sub("", self.account)
 
     async def _take(self, max_hold_seconds: float) -> None:
-        busy_since: float | None = None
-        while True:
-            try:
-                refusal = self._account().take(self._limits)
-            except AccountBusyError:
-                busy_since = busy_since or time.monotonic()
-                if time.monotonic() - busy_since > LOCK_PATIENCE_SECONDS:
-                    self._go_alone("another process holds its lock")
-                await asyncio.sleep(0.001)
-                continue
-            except OSError as error:
-                self._go_alone(error.strerror or type(error).__name__)
-                continue
-            if refusal is None:
-                return
-            busy_since = None
+        while (refusal := await self._tell(lambda account: account.take(self._limits))) is not None:
             self._check_patience(refusal, max_hold_seconds)
             self.show_wait(refusal.seconds, f", {refusal.limit.text}" if refusal.limit else " asked for it")
             # In steps: meanwhile the vendor may ask another process for more.
             await self._sleep(min(refusal.seconds, SHOW_AGAIN_SECONDS))
+
+    async def _tell(self, say: Callable[[SharedAccount], T]) -> T:
+        """Return what the account answers, as soon as nobody else is at it; the loop goes on meanwhile."""
+        began = time.monotonic()
+        while True:
+            try:
+                return say(self._account())
+            except AccountBusyError:
+                if time.monotonic() - began > LOCK_PATIENCE_SECONDS:
+                    self._go_alone("another process holds its lock")
+            except OSError as error:
+                self._go_alone(error.strerror or type(error).__name__)
+            await asyncio.sleep(0.001)
 
     def _check_patience(self, refusal: Refusal, max_hold_seconds: float) -> None:
         """Refuse to wait for hours in silence; the minute's limit is always waited for."""

@@ -206,20 +206,20 @@ def test_a_request_that_the_day_refuses_does_not_use_up_the_minute(make, clock):
 
 
 def test_when_one_is_asked_to_wait_all_of_the_account_wait_also_those_without_a_limit(make):
-    make(requests_per_minute=5).hold_back(30)
+    asyncio.run(make(requests_per_minute=5).hold_back(30))
 
     assert asyncio.run(take(make())) == [30]
 
 
 def test_the_longer_of_two_waits_counts(make):
-    make().hold_back(30)
-    make().hold_back(5)
+    asyncio.run(make().hold_back(30))
+    asyncio.run(make().hold_back(5))
 
     assert asyncio.run(take(make())) == [30]
 
 
 def test_a_vendor_that_asks_for_longer_than_is_bearable_is_an_error_at_once(make, clock):
-    make().hold_back(7_300)
+    asyncio.run(make().hold_back(7_300))
 
     with pytest.raises(
         RateLimitedError, match=r"polygon asked to be left alone; the next request may go in 2\.0 h"
@@ -237,7 +237,7 @@ def test_a_wait_asked_for_while_others_wait_already_is_honoured(make, clock):
         await take(throttle)
         waiting = asyncio.create_task(take(throttle, max_hold_seconds=500))
         await asyncio.sleep(0)
-        other.hold_back(100)
+        await other.hold_back(100)
         return await waiting
 
     (begun,) = asyncio.run(run())
@@ -262,11 +262,11 @@ def test_waits_of_a_second_and_more_are_told_and_told_again_with_what_is_left(ma
 def test_a_short_wait_is_not_told_and_one_the_vendor_asked_for_says_so(make):
     told = []
     throttle = make(on_wait=lambda seconds, text: told.append(text))
-    throttle.hold_back(0.5)
+    asyncio.run(throttle.hold_back(0.5))
     asyncio.run(take(throttle))
     assert told == []
 
-    throttle.hold_back(3)
+    asyncio.run(throttle.hold_back(3))
     asyncio.run(take(throttle))
     assert told == ["waiting 3 s: polygon asked for it"]
 
@@ -278,7 +278,7 @@ def test_a_short_wait_is_not_told_and_one_the_vendor_asked_for_says_so(make):
 def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_one_period(make, clock, back):
     throttle = make(requests_per_minute=5)
     asyncio.run(take(throttle, 5))
-    throttle.hold_back(20)
+    asyncio.run(throttle.hold_back(20))
     clock.now -= back
     before = clock.now
 
@@ -304,7 +304,7 @@ def test_a_clock_that_was_ahead_for_a_moment_does_not_use_up_the_day(make, clock
 def test_a_broken_file_is_taken_for_an_empty_one(make, home, content, suffix):
     throttle = make(requests_per_minute=5)
     asyncio.run(take(throttle))
-    throttle.hold_back(0.001)
+    asyncio.run(throttle.hold_back(0.001))
     (home / ".rustybt/throttle" / f"polygon-0123456789ab.{suffix}").write_bytes(content)
 
     assert len(asyncio.run(take(throttle, 5))) == 5
@@ -316,7 +316,7 @@ def test_a_home_that_cannot_be_written_keeps_the_limit_within_the_object(make, t
 
     with caplog.at_level("DEBUG", logger="rustybt"):
         assert asyncio.run(take(throttle, 6)) == [0, 0, 0, 0, 0, 61]
-        throttle.hold_back(7)
+        asyncio.run(throttle.hold_back(7))
         assert asyncio.run(take(throttle)) == [68]
 
     (record,) = [r for r in caplog.records if r.getMessage() == "throttle_not_shared"]
@@ -331,7 +331,7 @@ def test_a_lock_held_by_a_process_that_was_stopped_is_not_waited_for_without_end
     asyncio.run(take(throttle))
     with FileLock(home / ".rustybt/throttle/polygon-0123456789ab.lock"):
         asyncio.run(asyncio.wait_for(take(throttle, 2), 5))
-        make(requests_per_minute=5).hold_back(1)
+        asyncio.run(make(requests_per_minute=5).hold_back(1))
 
 
 def test_the_home_of_the_settings_is_used_where_none_is_given(own_home, clock):
