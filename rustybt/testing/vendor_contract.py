@@ -22,6 +22,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pytest
@@ -50,6 +51,21 @@ if TYPE_CHECKING:
 QUICK = RetryPolicy(max_attempts=3, first_wait_seconds=0.01, max_wait_seconds=1.0)
 
 
+#: Tests by the attribute without which there is nothing to test.
+_TESTS_OF = {
+    "two_pages": (
+        "test_pages_join_without_a_hole_or_a_repetition",
+        "test_a_fault_on_the_second_page_never_shortens_the_answer",
+    ),
+    "forming": ("test_the_bar_that_is_still_forming_is_not_delivered",),
+    "dst": ("test_bars_around_a_change_of_the_clocks_are_right",),
+    "refusals": ("test_a_refused_key_is_not_tried_again",),
+    "delisted": ("test_a_delisted_symbol_delivers_what_it_had",),
+    "too_early": ("test_a_range_beyond_the_vendors_depth_is_refused",),
+    "is_asked_one_by_one": ("test_one_failing_symbol_leaves_the_others",),
+}
+
+
 class FaultServer(Protocol):
     """A local stand-in for the vendor's server."""
 
@@ -74,7 +90,7 @@ class FaultServer(Protocol):
         ...
 
 
-class VendorContract(SourceContract):
+class VendorContract(SourceContract, ABC):
     """Derive, and give `server`, `build` and `expected`; the attributes say what the server has.
 
     Attributes
@@ -95,6 +111,10 @@ class VendorContract(SourceContract):
         Frequency and ISO start before what the vendor keeps; None if it keeps all.
     refusals
         HTTP statuses with which the vendor refuses a key; empty for a vendor without keys.
+    is_asked_one_by_one
+        Whether a request names one symbol only.
+
+    What a vendor has not, as these say, is not tested: such a test is not collected, rather than passed or skipped.
     """
 
     now: ClassVar[float] = 0.0
@@ -105,21 +125,29 @@ class VendorContract(SourceContract):
     dst: ClassVar[tuple[str, str, str, str] | None] = None
     too_early: ClassVar[tuple[str, str] | None] = None
     refusals: ClassVar[tuple[str, ...]] = ("401", "403")
+    is_asked_one_by_one: ClassVar[bool] = True
     #: A function as option cannot be written down, so the clock of a source made again is the machine's.
     can_be_rebuilt: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for attribute, tests in _TESTS_OF.items():
+            if not getattr(cls, attribute):
+                for name in tests:
+                    setattr(cls, name, None)
 
     @pytest.fixture
     def server(self) -> Iterator[FaultServer]:
         """Give the vendor's stand-in, running."""
         pytest.fail("derive from this class and give the fixture `server`")
 
+    @abstractmethod
     def build(self, server: Any, **options: Any) -> VendorDataSource:
         """Return the source, pointed at `server`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expected(self, symbol: str, start: str, end: str, frequency: str) -> pl.DataFrame:
         """Return what the server holds of one symbol as contract bars, worked out without the source."""
-        raise NotImplementedError
 
     @pytest.fixture
     def source(self, server: FaultServer) -> Iterator[VendorDataSource]:
@@ -149,8 +177,7 @@ class VendorContract(SourceContract):
 
     def test_pages_join_without_a_hole_or_a_repetition(self, source: VendorDataSource, server: FaultServer) -> None:
         """Across the edge of a page, with as many requests as there are pages."""
-        if self.two_pages is None:
-            return
+        assert self.two_pages is not None
         symbol, start, end, frequency = self.two_pages
         bars = source.fetch_sync([symbol], start, end, frequency)
         assert bars.equals(self.expected(symbol, start, end, frequency))
@@ -158,8 +185,7 @@ class VendorContract(SourceContract):
 
     def test_the_bar_that_is_still_forming_is_not_delivered(self, source: VendorDataSource) -> None:
         """The server shows it; nobody may store it."""
-        if self.forming is None:
-            return
+        assert self.forming is not None
         symbol, frequency = self.forming
         bars = source.fetch_sync(
             [symbol], time.strftime("%Y-%m-%d", time.gmtime(self.now - 5 * 86_400)), None, frequency
@@ -172,8 +198,7 @@ class VendorContract(SourceContract):
 
     def test_bars_around_a_change_of_the_clocks_are_right(self, source: VendorDataSource) -> None:
         """Labels are instants, or dates of the exchange; neither shifts by an hour or a day."""
-        if self.dst is None:
-            return
+        assert self.dst is not None
         symbol, start, end, frequency = self.dst
         bars = source.fetch_sync([symbol], start, end, frequency)
         assert bars.equals(self.expected(symbol, start, end, frequency))
@@ -199,8 +224,7 @@ class VendorContract(SourceContract):
         self, source: VendorDataSource, server: FaultServer, kind: str
     ) -> None:
         """Whole after another attempt, or an error; never the first page alone."""
-        if self.two_pages is None:
-            return
+        assert self.two_pages is not None
         symbol, start, end, frequency = self.two_pages
         server.fail(kind, skip=1)
         assert source.fetch_sync([symbol], start, end, frequency).equals(self.expected(symbol, start, end, frequency))
@@ -255,8 +279,7 @@ class VendorContract(SourceContract):
 
     def test_a_delisted_symbol_delivers_what_it_had(self, source: VendorDataSource) -> None:
         """Up to its last bar; delisted is not unknown."""
-        if self.delisted is None:
-            return
+        assert self.delisted is not None
         symbol, last = self.delisted
         year = int(last[:4])
         bars = source.fetch_sync([symbol], f"{year}-01-01", f"{year}-12-31", "1d")
@@ -265,8 +288,7 @@ class VendorContract(SourceContract):
 
     def test_a_range_beyond_the_vendors_depth_is_refused(self, source: VendorDataSource) -> None:
         """With the first day that it has; never a silently shorter answer."""
-        if self.too_early is None:
-            return
+        assert self.too_early is not None
         frequency, start = self.too_early
         with pytest.raises(NotCoveredError) as caught:
             source.fetch_sync([self.symbols[0]], start, None, frequency)
@@ -274,8 +296,7 @@ class VendorContract(SourceContract):
 
     def test_one_failing_symbol_leaves_the_others(self, source: VendorDataSource, server: FaultServer) -> None:
         """The vendor breaks off for one symbol: the other arrives."""
-        if source.limits().symbols_per_request > 1:
-            return
+        assert source.limits().symbols_per_request == 1, "say is_asked_one_by_one = False"
         source = self._make(server, parallel_requests=1)
         server.fail("503", times=QUICK.max_attempts)
         request = source.request(self.symbols, self.start, self.end, self.frequency)

@@ -16,6 +16,7 @@ class TestAlpaca(VendorContract):
     # A weekend.
     empty_range = ("2024-01-06", "2024-01-07")
     unknown_symbol = "NOSUCH"
+    is_asked_one_by_one = False
     now = market.NOW
     two_pages = ("AAPL", "2022-01-03", "2023-12-29", "1d")
     delisted = ("OLDCO", "2019-06-28")
@@ -45,6 +46,7 @@ class TestAlpacaBehindAProxy(VendorContract):
     # A weekend.
     empty_range = ("2024-01-06", "2024-01-07")
     unknown_symbol = "NOSUCH"
+    is_asked_one_by_one = False
     now = market.NOW
     # 5 sessions of 26 bars, and 5 before and after each.
     two_pages = ("SPY", "2024-11-04", "2024-11-08", "15m")

@@ -86,8 +86,10 @@ def test_a_source_that_is_closed_amid_a_fetch_works_again(place):
             found.append(3)
 
     thread = threading.Thread(target=fetch)
+    before = len(server.requests)
     thread.start()
-    time.sleep(0.05)
+    while len(server.requests) == before and thread.is_alive():
+        thread.join(timeout=0.005)
     source.close()
     thread.join(timeout=20)
     assert found == [3]

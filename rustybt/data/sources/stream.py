@@ -76,6 +76,8 @@ class BarStream:
         self._settle = int(adapter.limits.settlement_delay_seconds * 1_000_000)
         #: Bars left out because a later one of their symbol had been handed over already.
         self.late = 0
+        #: Bars that the vendor pushed, final or not, wanted or not.
+        self.heard = 0
         #: Connections opened, the first included.
         self.connections = 0
 
@@ -141,6 +143,7 @@ class BarStream:
                     for bar in (*await self._hole_before(message), message):
                         for final in self._accept(bar):
                             yield final
+                    self.heard += 1
                 for final in self._ripe():
                     yield final
         finally:

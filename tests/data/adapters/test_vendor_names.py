@@ -75,10 +75,9 @@ def test_strange_symbols_do_not_fail_the_others(connected):
     assert sum(delivery.bars.height for delivery in deliveries) == 3
 
 
+@pytest.mark.parametrize("connected", ["alpaca"], indirect=True)  # the others are asked for one symbol at a time
 def test_two_thousand_symbols_are_asked_for_in_addresses_that_servers_take(connected):
     source, server, _ = connected
-    if not isinstance(server, alpaca.AlpacaServer):
-        pytest.skip("one symbol a request")
     names = [f"{'Z' * 50}{number}" for number in range(2_000)]
     deliveries = list(iterate(source.deliver(source.request(names, "2024-11-18", "2024-11-20"))))
     assert sum(len(delivery.failures) for delivery in deliveries) == 2_000
