@@ -101,7 +101,7 @@ def show_ingest(terminal: Terminal, report: Any, store: Any, *, retry: str = "")
 
 def _show_failures(terminal: Terminal, report: Any, retry: str) -> None:
     """Print which symbols failed, what kind of failure each met, and the command that fetches only those again."""
-    from rustybt.data.sources.ingest_report import failure_kind
+    from rustybt.data.sources.ingest.report import failure_kind
 
     if not report.failures:
         return

@@ -45,7 +45,7 @@ def update(
     """
     from rustybt.cli.reports import show_ingest
     from rustybt.config import parse_duration
-    from rustybt.data.sources.update import update_bundle
+    from rustybt.data.sources.ingest.update import update_bundle
 
     given = {
         "base_url": base_url,

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rustybt.data.sources.vendor import VendorDataSource
+    from rustybt.data.sources.vendor.source import VendorDataSource
 
 #: Waits of milliseconds, so that a test of many attempts takes no time.
 QUICK = RetryPolicy(max_attempts=3, first_wait_seconds=0.01, max_wait_seconds=1.0)

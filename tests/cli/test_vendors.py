@@ -166,7 +166,7 @@ def test_revisions_are_shown_and_kept_with_the_version(vendor, rustybt, ask):
 
 
 def test_a_bundle_of_a_vendor_is_updated_with_other_transport(vendor, rustybt, monkeypatch):
-    from rustybt.data.sources import update
+    from rustybt.data.sources.ingest import update
 
     rustybt("ingest", "yfinance", "--symbols", "AAPL", "--bundle", "us", "--start", "2024-03-01")
     monkeypatch.setattr(update, "source_from_provenance", lambda provenance: vendor)

@@ -10,7 +10,7 @@ from rustybt.data.sources.alpaca import AlpacaDataSource
 from rustybt.data.sources.bridge import iterate
 from rustybt.data.sources.ccxt import CCXTDataSource
 from rustybt.data.sources.polygon import PolygonDataSource
-from rustybt.data.sources.stream import BarStream
+from rustybt.data.sources.vendor.stream import BarStream
 from rustybt.errors import SourceError
 from rustybt.market.frequency import FREQUENCIES
 from rustybt.testing.vendor_contract import QUICK

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from rustybt.data.bundles.store import BundleStore
-from rustybt.data.sources.job import FOLDER
-from rustybt.data.sources.journal import Journal
+from rustybt.data.sources.ingest.job import FOLDER
+from rustybt.data.sources.ingest.journal import Journal
 from tests.fakes.market import CROWD
 from tests.fakes.yahoo import YahooServer
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from rustybt.data.bundles.store import BundleStore
-from rustybt.data.sources.job import FOLDER
+from rustybt.data.sources.ingest.job import FOLDER
 from tests.fakes import massive
 from tests.fakes.binance import BinanceServer
 from tests.fakes.massive import MassiveServer
@@ -23,7 +23,7 @@ step = sys.argv.pop(1)
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 from rustybt.data.bundles.commit import Commit
-from rustybt.data.sources.job import IngestJob
+from rustybt.data.sources.ingest.job import IngestJob
 made = Commit.__init__
 def init(self, store, request, on_step):
     made(self, store, request, lambda name: die() if name == step else on_step(name))

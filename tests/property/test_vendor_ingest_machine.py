@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from rustybt.data.bundles.store import BundleStore
-from rustybt.data.sources import update
-from rustybt.data.sources.update import update_bundle
+from rustybt.data.sources.ingest import update
+from rustybt.data.sources.ingest.update import update_bundle
 from rustybt.errors import SourceError
 from rustybt.market.corporate_actions import in_force
 from tests.property.changing_vendor import SESSIONS, ChangingVendor, PowerCutError, instants, micros

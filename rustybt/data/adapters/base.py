@@ -129,7 +129,7 @@ class BaseDataAdapter(ABC):
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:
         """Yield bars as the vendor pushes them, until the connection ends.
 
-        Reconnecting, back-filling and order are the business of `rustybt.data.sources.stream`.
+        Reconnecting, back-filling and order are the business of `rustybt.data.sources.vendor.stream`.
 
         Raises
         ------

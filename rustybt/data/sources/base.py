@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.adapters.series import StreamedBar
     from rustybt.data.bundles.store import BundleStore
-    from rustybt.data.sources.ingest_plan import IngestPlan
-    from rustybt.data.sources.ingest_report import IngestReport
+    from rustybt.data.sources.ingest.plan import IngestPlan
+    from rustybt.data.sources.ingest.report import IngestReport
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.provenance import SourceMetadata
 
@@ -232,7 +232,7 @@ class DataSource(ABC):
         frequency: str | Frequency = "1d",
     ) -> IngestPlan:
         """Return what an ingest would read, without reading or writing bars."""
-        from rustybt.data.sources.ingest_plan import IngestPlan
+        from rustybt.data.sources.ingest.plan import IngestPlan
 
         request = self.request(symbols, start, end, frequency)
         return IngestPlan.of(self, request, request.symbols or tuple(self.list_symbols()))
@@ -286,7 +286,7 @@ class DataSource(ABC):
         BundleError
             The store refused; nothing is visible.
         """
-        from rustybt.data.sources.ingest import Ingest
+        from rustybt.data.sources.ingest.ingest import Ingest
 
         request = self.request(symbols, start, end, frequency)
         ingest = Ingest(self, request, strict=strict, progress=progress, actions=tuple(actions), clock=clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rustybt.data.sources.vendor import VendorDataSource
+from rustybt.data.sources.vendor.source import VendorDataSource
 
 if TYPE_CHECKING:
     from rustybt.data.adapters.base import BaseDataAdapter

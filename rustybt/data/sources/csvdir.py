@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rustybt.data.sources.csv import CSVDataSource
-from rustybt.data.sources.csv_files import FoundFiles, find_files
+from rustybt.data.sources.csv.files import FoundFiles, find_files
+from rustybt.data.sources.csv.source import CSVDataSource
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     import os
 
-    from rustybt.data.sources.stamps import BarLabel
+    from rustybt.data.sources.reading.stamps import BarLabel
     from rustybt.market.frequency import Frequency
 
 _FOLDERS = {"1d": "daily", "1m": "minute"}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
-from rustybt.data.sources.bar_rows import FILE, LINE, BuiltBars, build_bars
 from rustybt.data.sources.base import DataSource, Progress, Symbols
-from rustybt.data.sources.collect import collect
-from rustybt.data.sources.columns import check_column_map, find_columns
-from rustybt.data.sources.csv_actions import check_actions
-from rustybt.data.sources.csv_spool import Spool
+from rustybt.data.sources.csv.actions import check_actions
+from rustybt.data.sources.csv.spool import Spool
 from rustybt.data.sources.delivery import Delivery
-from rustybt.data.sources.frame_columns import split_frames
-from rustybt.data.sources.stamp_formats import DAY, WallClock
-from rustybt.data.sources.stamps import BarLabel, StampRules, Stamps
+from rustybt.data.sources.reading.bar_rows import FILE, LINE, BuiltBars, build_bars
+from rustybt.data.sources.reading.collect import collect
+from rustybt.data.sources.reading.columns import check_column_map, find_columns
+from rustybt.data.sources.reading.frame_columns import split_frames
+from rustybt.data.sources.reading.stamp_formats import DAY, WallClock
+from rustybt.data.sources.reading.stamps import BarLabel, StampRules, Stamps
 from rustybt.errors import RequestError, SourceError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import canonical_name
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rustybt.data.bundles.store import BundleStore
-    from rustybt.data.sources.ingest_report import IngestReport
+    from rustybt.data.sources.ingest.report import IngestReport
 
 _KEPT = ("timestamp", "symbol", "open", "high", "low", "close", "volume")
 # Which rule a mixed frame is recorded under: the one that decoded most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.adapters.massive.adapter import MassiveAdapter
-from rustybt.data.sources.vendor import VendorDataSource
+from rustybt.data.sources.vendor.source import VendorDataSource
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:

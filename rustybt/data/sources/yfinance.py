@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rustybt.data.adapters.yahoo.adapter import YahooAdapter
-from rustybt.data.sources.vendor import VendorDataSource
+from rustybt.data.sources.vendor.source import VendorDataSource
 
 if TYPE_CHECKING:
     from rustybt.data.adapters.base import BaseDataAdapter

@@ -14,7 +14,7 @@ from rustybt.data.adapters.retry import RetryPolicy
 from rustybt.data.adapters.series import StreamedBar
 from rustybt.data.adapters.transport import Transport
 from rustybt.data.sources.bridge import iterate, run
-from rustybt.data.sources.stream import BarStream
+from rustybt.data.sources.vendor.stream import BarStream
 from rustybt.errors import RequestError, SourceUnavailableError, SymbolNotFoundError
 from rustybt.market.frequency import FREQUENCIES
 from tests.fakes.binance import BinanceServer

@@ -10,7 +10,7 @@ import polars as pl
 from rustybt.data.adapters.base import BaseDataAdapter
 from rustybt.data.adapters.limits import VendorLimits
 from rustybt.data.adapters.series import SeriesAnswer
-from rustybt.data.sources.vendor import VendorDataSource
+from rustybt.data.sources.vendor.source import VendorDataSource
 from rustybt.errors import SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.provenance import SourceMetadata

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from rustybt.data.sources import CSVDataSource, CSVDirDataSource, get_source
-from rustybt.data.sources.csv_actions import read_actions
+from rustybt.data.sources.csv.actions import read_actions
 from rustybt.errors import BadResponseError, RequestError
 from rustybt.market.corporate_actions import CorporateAction
 

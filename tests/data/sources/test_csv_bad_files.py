@@ -183,7 +183,7 @@ def test_a_named_pipe_is_refused_and_never_waited_for(tmp_path, store):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
 def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, write, store, monkeypatch):
     path = write("A.csv")
-    from rustybt.data.sources import csv_delivery
+    from rustybt.data.sources.csv import delivery as csv_delivery
 
     real = csv_delivery.read_heads
 

@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.data.sources import CSVDataSource, csv_delivery, csv_reading, csv_spool
+from rustybt.data.sources import CSVDataSource
+from rustybt.data.sources.csv import delivery as csv_delivery
+from rustybt.data.sources.csv import reading as csv_reading
+from rustybt.data.sources.csv import spool as csv_spool
 from rustybt.errors import BadResponseError
 from tests.data.sources.csv_texts import DAY2, DAY6, HEADER, closes, fetched
 

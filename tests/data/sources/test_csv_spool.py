@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rustybt.data.sources.csv_spool import Spool
+from rustybt.data.sources.csv.spool import Spool
 from rustybt.errors import StorageError
 
 

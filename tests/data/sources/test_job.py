@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from filelock import FileLock
 
-from rustybt.data.sources import job as jobs
-from rustybt.data.sources import journal as journals
-from rustybt.data.sources.job import IngestJob
-from rustybt.data.sources.journal import Journal
+from rustybt.data.sources.ingest import job as jobs
+from rustybt.data.sources.ingest import journal as journals
+from rustybt.data.sources.ingest.job import IngestJob
+from rustybt.data.sources.ingest.journal import Journal
 from rustybt.errors import (
     AuthenticationError,
     DataQualityError,

@@ -9,9 +9,10 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from rustybt.data.sources import Delivery, journal
+from rustybt.data.sources import Delivery
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA
-from rustybt.data.sources.journal import Journal
+from rustybt.data.sources.ingest import journal
+from rustybt.data.sources.ingest.journal import Journal
 from rustybt.errors import SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import join_frames

@@ -11,8 +11,8 @@ import pytest
 
 import rustybt as rb
 from rustybt.data.sources import CSVDataSource
-from rustybt.data.sources.csv_reading import Block, CsvBytes
-from rustybt.data.sources.csv_table import parse_rows, read_header
+from rustybt.data.sources.csv.reading import Block, CsvBytes
+from rustybt.data.sources.csv.table import parse_rows, read_header
 from rustybt.errors import BadResponseError, RequestError, SymbolNotFoundError
 
 HEADER = "date,open,high,low,close,volume\n"
@@ -87,7 +87,7 @@ PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
 @pytest.mark.parametrize("kind", sorted(PACKERS))
 def test_a_file_that_unpacks_to_hundreds_of_times_its_size_is_refused(write, store, kind, monkeypatch):
-    monkeypatch.setattr("rustybt.data.sources.csv_reading._BOMB_BYTES", 2**20)
+    monkeypatch.setattr("rustybt.data.sources.csv.reading._BOMB_BYTES", 2**20)
     text = HEADER + "2020-01-02,1,2,0.5,1.5,100\n" + "\n" * (8 * 2**20)
     with pytest.raises(BadResponseError, match=r"A\.csv\.\w+ unpacks to more than 200 times its size"):
         CSVDataSource(write(f"A.csv.{kind}", PACKERS[kind](text.encode()))).ingest_to_bundle("us", store=store)
@@ -121,7 +121,7 @@ def test_a_large_file_is_read_in_blocks_as_it_would_be_at_once(write, store, mon
         write(f"prices/{name}", HEADER + rows)
     source = {"path": write("prices/C.csv", HEADER + rows + "2020-01-01,1\n").parent, "calendar": "24/7"}
     whole = CSVDataSource(**source).ingest_to_bundle("whole", store=store)
-    monkeypatch.setattr("rustybt.data.sources.csv_input._JOINED_BYTES", 1_000)
+    monkeypatch.setattr("rustybt.data.sources.csv.input._JOINED_BYTES", 1_000)
     monkeypatch.setattr(CsvBytes.__init__, "__defaults__", (None, 4_096))
     blocks = CSVDataSource(**source).ingest_to_bundle("blocks", store=store)
     assert blocks.content_hash == whole.content_hash

@@ -3,7 +3,7 @@
 import pytest
 
 from rustybt.data.adapters.limits import VendorLimits
-from rustybt.data.sources.ingest_plan import bars_due, estimate, limits_text
+from rustybt.data.sources.ingest.plan import bars_due, estimate, limits_text
 from rustybt.market.frequency import FREQUENCIES
 from rustybt.market.request import BarRequest, parse_range
 

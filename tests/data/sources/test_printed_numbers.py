@@ -5,7 +5,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from rustybt.data.sources.printed_numbers import check_decimal_mark, comma_example, number_parser
+from rustybt.data.sources.reading.printed_numbers import check_decimal_mark, comma_example, number_parser
 from rustybt.errors import RequestError
 
 

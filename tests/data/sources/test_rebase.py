@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from rustybt.data.sources.rebase import Rebase
+from rustybt.data.sources.ingest.rebase import Rebase
 from rustybt.errors import RequestError, SourceUnavailableError
 from rustybt.market.bars import join_frames
 from rustybt.market.corporate_actions import CorporateAction

@@ -162,7 +162,7 @@ def test_the_same_entry_found_twice_counts_once(third_party):
 
 def test_a_source_without_its_optional_package_is_listed_with_the_pip_command(monkeypatch):
     entry = registry._Entry(
-        "vendor", "rustybt.data.sources.vendor", "Vendor", needs="vendor_client_xyz", extra="vendor"
+        "vendor", "rustybt.data.sources.vendor.source", "Vendor", needs="vendor_client_xyz", extra="vendor"
     )
     monkeypatch.setattr(registry, "_BUILT_INS", (*registry._BUILT_INS, entry))
     info = source_info("vendor")

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from rustybt.data.sources.stamp_formats import check_date_format, family_of, leading_numbers
-from rustybt.data.sources.stamps import StampRules
+from rustybt.data.sources.reading.stamp_formats import check_date_format, family_of, leading_numbers
+from rustybt.data.sources.reading.stamps import StampRules
 from rustybt.errors import RequestError
 from rustybt.market.frequency import DAILY, MINUTE
 

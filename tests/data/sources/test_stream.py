@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustybt.data.adapters.series import StreamedBar
-from rustybt.data.sources.stream import BarStream
+from rustybt.data.sources.vendor.stream import BarStream
 from rustybt.errors import AuthenticationError, RequestError, SourceUnavailableError
 from rustybt.market.frequency import FREQUENCIES
 from tests.data.sources.scripted import LIMITS, ScriptedSource

@@ -4,7 +4,7 @@ import pytest
 
 import rustybt as rb
 from rustybt.data.sources import CSVDataSource
-from rustybt.data.sources.update import update_bundle
+from rustybt.data.sources.ingest.update import update_bundle
 from rustybt.errors import RequestError, SourceError
 
 MORE = "2020-01-07,10,11,9,10.5,100\n"

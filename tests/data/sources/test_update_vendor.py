@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rustybt.data.sources import update
-from rustybt.data.sources.update import update_bundle
+from rustybt.data.sources.ingest import update
+from rustybt.data.sources.ingest.update import update_bundle
 from rustybt.errors import MissingDependencyError, SourceUnavailableError
 from rustybt.market.frequency import DAILY
 from rustybt.market.request import parse_range

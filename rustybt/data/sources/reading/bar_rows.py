@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.sources.csv_table import MAX_TEXT
+from rustybt.data.sources.csv.table import MAX_TEXT
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA, empty_quarantine
 from rustybt.errors import RequestError
 from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, DECIMAL, PRICE_COLUMNS, VALUE_COLUMNS
@@ -18,7 +18,7 @@ from rustybt.market.request import BarRequest, check_symbol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rustybt.data.sources.stamps import Stamps
+    from rustybt.data.sources.reading.stamps import Stamps
 
 #: Where a row of text stands: index into the labels of the files, and its line there.
 FILE, LINE = "file", "line"

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.config import load_settings
 from rustybt.data.sources.base import DataSource, Progress, Symbols
-from rustybt.data.sources.collect import collect
-from rustybt.data.sources.columns import check_column_map
-from rustybt.data.sources.csv_actions import check_actions
-from rustybt.data.sources.csv_delivery import CsvContents, CsvDelivery
-from rustybt.data.sources.csv_files import FoundFiles, find_files
-from rustybt.data.sources.csv_input import CsvFormat
-from rustybt.data.sources.csv_reading import Limits, check_encoding
-from rustybt.data.sources.csv_table import check_separator
-from rustybt.data.sources.ingest_plan import IngestPlan
-from rustybt.data.sources.printed_numbers import check_decimal_mark
-from rustybt.data.sources.stamps import BarLabel, StampRules
+from rustybt.data.sources.csv.actions import check_actions
+from rustybt.data.sources.csv.delivery import CsvContents, CsvDelivery
+from rustybt.data.sources.csv.files import FoundFiles, find_files
+from rustybt.data.sources.csv.input import CsvFormat
+from rustybt.data.sources.csv.reading import Limits, check_encoding
+from rustybt.data.sources.csv.table import check_separator
+from rustybt.data.sources.ingest.plan import IngestPlan
+from rustybt.data.sources.reading.collect import collect
+from rustybt.data.sources.reading.columns import check_column_map
+from rustybt.data.sources.reading.printed_numbers import check_decimal_mark
+from rustybt.data.sources.reading.stamps import BarLabel, StampRules
 from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import canonical_name

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.sources.bar_rows import FILE, BuiltBars, build_bars
-from rustybt.data.sources.csv_actions import actions_of_rows
-from rustybt.data.sources.csv_input import (
+from rustybt.data.sources.csv.actions import actions_of_rows
+from rustybt.data.sources.csv.input import (
     CsvFormat,
     Head,
     TextRows,
@@ -20,10 +19,11 @@ from rustybt.data.sources.csv_input import (
     read_long_blocks,
     read_single_files,
 )
-from rustybt.data.sources.csv_spool import Spool
-from rustybt.data.sources.date_order import DateOrders
+from rustybt.data.sources.csv.spool import Spool
 from rustybt.data.sources.delivery import Delivery
-from rustybt.data.sources.printed_numbers import comma_example, number_parser
+from rustybt.data.sources.reading.bar_rows import FILE, BuiltBars, build_bars
+from rustybt.data.sources.reading.date_order import DateOrders
+from rustybt.data.sources.reading.printed_numbers import comma_example, number_parser
 from rustybt.errors import BadResponseError, RequestError, SourceError, SymbolNotFoundError
 from rustybt.market.bars import PRICE_COLUMNS
 from rustybt.market.request import BarRequest, check_symbol
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rustybt.data.sources.base import Progress
-    from rustybt.data.sources.csv_files import FoundFiles
-    from rustybt.data.sources.stamp_formats import DateOrder, StampFamily
-    from rustybt.data.sources.stamps import StampRules
+    from rustybt.data.sources.csv.files import FoundFiles
+    from rustybt.data.sources.reading.stamp_formats import DateOrder, StampFamily
+    from rustybt.data.sources.reading.stamps import StampRules
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
 

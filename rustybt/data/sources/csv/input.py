@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rustybt.data.sources.bar_rows import FILE, LINE, ragged_quarantine
-from rustybt.data.sources.columns import Columns, find_columns
-from rustybt.data.sources.csv_reading import Block, CsvBytes, Limits, check_text
-from rustybt.data.sources.csv_table import Header, TextTable, parse_rows, read_header, split_record
+from rustybt.data.sources.csv.reading import Block, CsvBytes, Limits, check_text
+from rustybt.data.sources.csv.table import Header, TextTable, parse_rows, read_header, split_record
 from rustybt.data.sources.delivery import empty_quarantine
-from rustybt.data.sources.stamp_formats import StampFamily, family_of
+from rustybt.data.sources.reading.bar_rows import FILE, LINE, ragged_quarantine
+from rustybt.data.sources.reading.columns import Columns, find_columns
+from rustybt.data.sources.reading.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
 from rustybt.market.bars import join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from rustybt.data.sources.csv_files import InputFile
+    from rustybt.data.sources.csv.files import InputFile
 
 _HEAD_BYTES = 16 * 2**10
 _READERS = 4

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rustybt.data.sources.delivery import Delivery
-    from rustybt.data.sources.job import IngestJob
-    from rustybt.data.sources.stored_series import StoredSeries
+    from rustybt.data.sources.ingest.job import IngestJob
+    from rustybt.data.sources.ingest.stored_series import StoredSeries
     from rustybt.market.corporate_actions import CorporateAction
 
 #: Symbols whose stored bars are compared at a time, and delivered rows of them.

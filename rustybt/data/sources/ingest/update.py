@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.sources.ingest import Ingest
+from rustybt.data.sources.ingest.ingest import Ingest
+from rustybt.data.sources.ingest.stored_series import stored_series
 from rustybt.data.sources.registry import get_source, source_from_provenance
-from rustybt.data.sources.stored_series import stored_series
 from rustybt.errors import MissingDependencyError, NotCoveredError, RequestError
 from rustybt.market.frequency import FREQUENCIES
 from rustybt.market.request import DAY_MICROSECONDS, BarRequest, parse_range, to_date
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.records import VersionInfo
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.base import DataSource, Progress
-    from rustybt.data.sources.ingest_report import IngestReport
+    from rustybt.data.sources.ingest.report import IngestReport
     from rustybt.market.provenance import Provenance
 
 #: How far before the last stored bar an update asks again: vendors correct volumes and prices for some days.

@@ -2,7 +2,7 @@
 
 Deliveries stream through the quality rules into the store; what is set aside is counted by reason. The store commits when the
 last batch was taken, and an error anywhere leaves no version. What a vendor delivers is kept in a journal on the way, see
-`rustybt.data.sources.job`.
+`rustybt.data.sources.ingest.job`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from rustybt.__about__ import __version__
 from rustybt.data.sources import bridge
 from rustybt.data.sources.delivery import Delivery
-from rustybt.data.sources.findings import Findings
-from rustybt.data.sources.ingest_report import IngestReport, QuarantinedRow
+from rustybt.data.sources.ingest.findings import Findings
+from rustybt.data.sources.ingest.report import IngestReport, QuarantinedRow
 from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import calendar_for, canonical_name
@@ -94,7 +94,7 @@ class Ingest:
         chosen = None if chosen is None else canonical_name(chosen)
         with nullcontext(store) if store is not None else BundleStore() as target:
             if self._source.answers(self._request) is not None:
-                from rustybt.data.sources.vendor_ingest import VendorIngest
+                from rustybt.data.sources.ingest.vendor_ingest import VendorIngest
 
                 vendor = VendorIngest(
                     self._source,

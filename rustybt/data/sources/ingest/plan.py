@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.sources.base import DataSource
-    from rustybt.data.sources.vendor import VendorDataSource
+    from rustybt.data.sources.vendor.source import VendorDataSource
     from rustybt.market.frequency import Frequency
     from rustybt.market.request import BarRequest
 

@@ -15,7 +15,7 @@ from rustybt.data.bundles.metadata_store.database import INTERNAL_FOLDER
 from rustybt.data.bundles.storage import LocalStorage
 from rustybt.data.bundles.storage.local import translated
 from rustybt.data.sources import bridge
-from rustybt.data.sources.journal import Journal
+from rustybt.data.sources.ingest.journal import Journal
 from rustybt.errors import RequestError, SourceError, StorageError
 from rustybt.market.action_history import no_longer_told
 from rustybt.market.frequency import DAILY

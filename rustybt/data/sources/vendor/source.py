@@ -15,8 +15,8 @@ from rustybt.data.adapters.transport import Transport, without_credentials
 from rustybt.data.sources import bridge
 from rustybt.data.sources.base import DataSource, Progress, Symbols
 from rustybt.data.sources.delivery import join_deliveries
-from rustybt.data.sources.vendor_fetch import VendorFetch
-from rustybt.data.sources.vendor_range import native_frequency, resolve_range
+from rustybt.data.sources.vendor.fetch import VendorFetch
+from rustybt.data.sources.vendor.range import native_frequency, resolve_range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.adapters.series import StreamedBar
     from rustybt.data.sources.delivery import Delivery
-    from rustybt.data.sources.ingest_plan import IngestPlan
+    from rustybt.data.sources.ingest.plan import IngestPlan
     from rustybt.market.frequency import Frequency
     from rustybt.market.provenance import SourceMetadata
     from rustybt.market.request import BarRequest
@@ -155,7 +155,7 @@ class VendorDataSource(DataSource):
         self, symbols: Symbols | None = None, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
     ) -> IngestPlan:
         """Return what an ingest would ask for under the vendor's limits, without asking for bars."""
-        from rustybt.data.sources.ingest_plan import IngestPlan
+        from rustybt.data.sources.ingest.plan import IngestPlan
 
         request = self.resolve(self.request(symbols, start, end, frequency))
         native = native_frequency(request.frequency, self.adapter.limits, self.name)
@@ -197,7 +197,7 @@ class VendorDataSource(DataSource):
 
     def stream(self, symbols: Symbols, frequency: str | Frequency = "1m") -> AsyncIterator[StreamedBar]:
         """Yield each bar of `symbols` when it is final; see `DataSource.stream`."""
-        from rustybt.data.sources.stream import BarStream
+        from rustybt.data.sources.vendor.stream import BarStream
 
         if not self.supports_live():
             return super().stream(symbols, frequency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.sources.ingest_report import MAX_EXAMPLES, QuarantinedRow
+from rustybt.data.sources.ingest.report import MAX_EXAMPLES, QuarantinedRow
 from rustybt.errors import DataQualityError, NotCoveredError, SourceError
 from rustybt.market.quality_report import QualityReport, merge_reports
 from rustybt.market.quality_rules import OFF_SESSION

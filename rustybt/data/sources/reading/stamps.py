@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from rustybt.data.sources.stamp_formats import (
+from rustybt.data.sources.reading.stamp_formats import (
     DAY,
     DateOrder,
     StampFamily,

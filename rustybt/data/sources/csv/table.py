@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rustybt.data.sources.stamp_formats import family_of
+from rustybt.data.sources.reading.stamp_formats import family_of
 from rustybt.errors import BadResponseError, RequestError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rustybt.data.sources.csv_reading import Block
+    from rustybt.data.sources.csv.reading import Block
 
 SEPARATORS = (",", ";", "\t", "|")
 LINE = "line"

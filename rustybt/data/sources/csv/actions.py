@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.sources.bar_rows import LINE
-from rustybt.data.sources.csv_files import find_files
-from rustybt.data.sources.csv_reading import CsvBytes, Limits, check_text
-from rustybt.data.sources.csv_table import SEPARATORS
+from rustybt.data.sources.csv.files import find_files
+from rustybt.data.sources.csv.reading import CsvBytes, Limits, check_text
+from rustybt.data.sources.csv.table import SEPARATORS
 from rustybt.data.sources.delivery import QUARANTINE_SCHEMA
+from rustybt.data.sources.reading.bar_rows import LINE
 from rustybt.errors import BadResponseError, RequestError, RustybtError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.frequency import DAILY
@@ -27,7 +27,7 @@ from rustybt.market.request import BarRequest, check_symbol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rustybt.data.sources.stamps import StampRules
+    from rustybt.data.sources.reading.stamps import StampRules
 
 _KINDS = {"dividend": "cash_dividend", "cash": "cash_dividend"}
 _COLUMNS = ("symbol", "kind", "ex_date", "ratio", "amount", "currency", "declared_date", "record_date", "pay_date")

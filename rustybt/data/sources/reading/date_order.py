@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rustybt.data.sources.stamp_formats import DateOrder, leading_numbers
+from rustybt.data.sources.reading.stamp_formats import DateOrder, leading_numbers
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from rustybt.data.sources.delivery import DataQualityWarning
-from rustybt.data.sources.ingest import Ingest
+from rustybt.data.sources.ingest.ingest import Ingest
 from rustybt.errors import SourceError
 from rustybt.market.bars import concat_bars
 

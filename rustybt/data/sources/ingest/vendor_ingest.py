@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.records import Alias, CommitResult
 from rustybt.data.sources.delivery import Delivery
-from rustybt.data.sources.findings import Findings
-from rustybt.data.sources.ingest import (
+from rustybt.data.sources.ingest.findings import Findings
+from rustybt.data.sources.ingest.ingest import (
     checked_frames,
     default_calendar,
     first_with_bars,
     provenance_of,
     report_of,
 )
-from rustybt.data.sources.job import IngestJob
-from rustybt.data.sources.rebase import Rebase, describe_event
-from rustybt.data.sources.stored_series import StoredSeries, stored_series
+from rustybt.data.sources.ingest.job import IngestJob
+from rustybt.data.sources.ingest.rebase import Rebase, describe_event
+from rustybt.data.sources.ingest.stored_series import StoredSeries, stored_series
 from rustybt.errors import SymbolNotFoundError
 from rustybt.market.action_history import is_same_event
 from rustybt.market.bars import empty_bars, join_frames
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.base import DataSource, Progress
-    from rustybt.data.sources.ingest_report import IngestReport
+    from rustybt.data.sources.ingest.report import IngestReport
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.request import BarRequest
 

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from rustybt.data.sources.csv_files import InputFile, not_regular
+from rustybt.data.sources.csv.files import InputFile, not_regular
 from rustybt.errors import BadResponseError, RequestError, SourceUnavailableError
 
 if TYPE_CHECKING:

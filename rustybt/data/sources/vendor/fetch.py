@@ -12,7 +12,7 @@ import polars as pl
 
 from rustybt.data.adapters.redaction import mask_error
 from rustybt.data.sources.delivery import Delivery, join_missing
-from rustybt.data.sources.vendor_range import native_frequency
+from rustybt.data.sources.vendor.range import native_frequency
 from rustybt.errors import AuthenticationError, RateLimitedError, SourceError, SourceUnavailableError
 from rustybt.logging import get_logger
 from rustybt.market.assets import AssetAttributes
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.adapters.series import SeriesAnswer
     from rustybt.data.sources.base import Progress
-    from rustybt.data.sources.vendor import VendorDataSource
+    from rustybt.data.sources.vendor.source import VendorDataSource
     from rustybt.market.request import BarRequest
     from rustybt.market.trading_calendar import Instants, Sessions, TradingCalendar
 

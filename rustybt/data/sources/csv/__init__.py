@@ -1,0 +1,1 @@
+"""CSV files: found, opened, understood, read."""

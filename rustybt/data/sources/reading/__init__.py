@@ -1,0 +1,1 @@
+"""Reading tables that others wrote: columns, dates, numbers."""

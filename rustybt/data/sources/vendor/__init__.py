@@ -1,0 +1,1 @@
+"""What all vendors share: parallel fetches, ranges, final bars, streams."""
