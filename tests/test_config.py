@@ -20,6 +20,7 @@ from rustybt.config import (
     user_file,
 )
 from rustybt.errors import RequestError, StorageError
+from rustybt.market.frequency import FREQUENCIES
 
 
 @pytest.fixture(autouse=True)
@@ -266,7 +267,7 @@ def test_every_setting_has_a_key_a_variable_and_a_sentence():
     for key in setting_keys():
         assert describe_setting(key)
         assert environment_variable(key).startswith("RUSTYBT_")
-        assert settings[key] is not None
+        assert settings[key] is not None or "None: " in describe_setting(key)
     assert environment_variable("bundle.lock_timeout_seconds") == "RUSTYBT_BUNDLE_LOCK_TIMEOUT_SECONDS"
 
 
@@ -277,3 +278,78 @@ def test_config_get_takes_the_callers_default_only_where_nothing_is_set():
     assert Config.get("cache.max_size_bytes", default=7) == 9
     with pytest.raises(RequestError, match="unknown setting"):
         Config.get("cache.size")
+
+
+def test_the_cache_has_its_defaults():
+    settings = load_settings()
+    assert settings.cache_dir is None
+    assert settings.cache_revision_sessions == 5
+    assert settings["cache.empty_expiry"] == settings.cache_empty_expiry_seconds == 7 * 86_400
+    assert {settings[f"cache.freshness.{name}"] for name in FREQUENCIES} == {None}
+    assert Config.get("cache.max_size_bytes", default=1_000) == 1_000
+
+
+def test_settings_of_the_cache_are_typed(monkeypatch, tmp_path):
+    write_user(
+        '[cache]\ndir = "bars"\nrevision_sessions = 0\nempty_expiry = "2d"\n\n'
+        '[cache.freshness]\n1m = "hybrid:1m"\n1M = " NEVER "\n'
+    )
+    monkeypatch.setenv("RUSTYBT_CACHE_FRESHNESS_1H", "TTL:2H")
+    settings = load_settings()
+    # A folder written in a file is meant from where the file lies.
+    assert settings.cache_dir == user_file().parent / "bars"
+    assert settings.cache_revision_sessions == 0
+    assert settings.cache_empty_expiry_seconds == 172_800
+    assert settings["cache.freshness.1m"] == "hybrid:1m"
+    assert settings["cache.freshness.1M"] == "never"
+    assert settings["cache.freshness.1h"] == "ttl:2h"
+
+
+def test_every_setting_has_a_variable_of_its_own(monkeypatch):
+    variables = [environment_variable(key).upper() for key in setting_keys()]
+    assert len(set(variables)) == len(variables)
+    monkeypatch.setenv("RUSTYBT_CACHE_FRESHNESS_1M", "ttl:1s")
+    assert load_settings()["cache.freshness.1m"] == "ttl:1s"
+    assert load_settings()["cache.freshness.1M"] is None
+    monkeypatch.setenv("RUSTYBT_CACHE_FRESHNESS_1MONTH", "always")
+    assert load_settings()["cache.freshness.1M"] == "always"
+    assert load_settings().origin("cache.freshness.1M") == "environment RUSTYBT_CACHE_FRESHNESS_1MONTH"
+
+
+def test_the_cache_is_set_by_the_environment_and_by_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("RUSTYBT_CACHE_REVISION_SESSIONS", "12")
+    monkeypatch.setenv("RUSTYBT_CACHE_EMPTY_EXPIRY", "1h")
+    monkeypatch.setenv("RUSTYBT_CACHE_DIR", str(tmp_path / "elsewhere"))
+    assert load_settings().cache_revision_sessions == 12
+    assert load_settings().cache_empty_expiry_seconds == 3_600
+    assert load_settings().cache_dir == tmp_path / "elsewhere"
+    monkeypatch.delenv("RUSTYBT_CACHE_DIR")
+    set_value("cache.dir", "bars")
+    set_value("cache.freshness.1M", "market_close")
+    assert load_settings().cache_dir == tmp_path / "project" / "bars"
+    assert load_settings()["cache.freshness.1M"] == "market_close"
+    assert load_settings()["cache.freshness.1m"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("cache.revision_sessions", "-1"),
+        ("cache.revision_sessions", "five"),
+        ("cache.revision_sessions", True),
+        ("cache.revision_sessions", False),
+        ("cache.revision_sessions", 1.5),
+        ("cache.empty_expiry", "soon"),
+        ("cache.dir", " "),
+        ("cache.freshness.1d", "soon"),
+        ("cache.freshness.1d", "ttl:"),
+        ("cache.freshness.1d", "ttl:1y"),
+        ("cache.freshness.1d", "market_close:1h"),
+        ("cache.freshness.1d", 3_600),
+        ("cache.freshness.2h", "never"),
+    ],
+)
+def test_what_the_cache_cannot_be_set_to_is_refused_with_a_hint(key, value):
+    with pytest.raises(RequestError) as caught:
+        load_settings({key: value})
+    assert caught.value.hint

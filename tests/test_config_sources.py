@@ -163,3 +163,29 @@ def test_setting_one_keeps_the_others_and_none_removes_it():
 
 def test_every_setting_of_a_source_says_what_it_does():
     assert describe_setting("sources.polygon.requests_per_minute").startswith("requests in a minute")
+
+
+def test_freshness_is_set_for_a_source_and_for_one_of_its_frequencies(monkeypatch):
+    set_value("sources.polygon.freshness", " Hybrid:5m ")
+    set_value("sources.polygon.freshness_1M", "market_close")
+    monkeypatch.setenv("RUSTYBT_SOURCES_POLYGON_FRESHNESS_1M", "ttl:1s")
+    assert source_settings("polygon") == {
+        "freshness": "hybrid:5m",
+        "freshness_1M": "market_close",
+        "freshness_1m": "ttl:1s",
+    }
+    monkeypatch.setenv("RUSTYBT_SOURCES_POLYGON_FRESHNESS_1MONTH", "always")
+    monkeypatch.setenv("RUSTYBT_SOURCES_MY_OWN_FRESHNESS", "never")
+    assert source_settings("polygon")["freshness_1M"] == "always"
+    assert source_settings("my-own") == {"freshness": "never"}
+    for key, variable in (("freshness_1M", "FRESHNESS_1MONTH"), ("freshness_15m", "FRESHNESS_15M")):
+        assert environment_variable(f"sources.polygon.{key}") == f"RUSTYBT_SOURCES_POLYGON_{variable}"
+        assert describe_setting(f"sources.polygon.{key}")
+
+
+def test_a_freshness_that_is_none_is_refused():
+    with pytest.raises(RequestError, match="soon") as caught:
+        set_value("sources.polygon.freshness_1d", "soon")
+    assert "market_close" in caught.value.hint
+    with pytest.raises(RequestError, match="freshness_2h"):
+        set_value("sources.polygon.freshness_2h", "never")

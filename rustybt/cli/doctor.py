@@ -63,7 +63,15 @@ def doctor(terminal: Terminal) -> int:
 
 def examine(terminal: Terminal) -> Iterator[Finding]:
     """Yield what was found, part by part; a part that fails is a finding and does not end the check-up."""
-    parts: list[Callable[[Terminal], Iterator[Finding]]] = [_python, _packages, _extras, _home, _database, _sources]
+    parts: list[Callable[[Terminal], Iterator[Finding]]] = [
+        _python,
+        _packages,
+        _extras,
+        _home,
+        _database,
+        _cache,
+        _sources,
+    ]
     for part in parts:
         try:
             yield from part(terminal)
@@ -125,6 +133,19 @@ def _database(terminal: Terminal) -> Iterator[Finding]:
         found = store.list_bundles()
     names = ", ".join(bundle.name for bundle in found[:10])
     yield Finding("ok", "bundles", f"{len(found)}: {names}" if found else "none yet")
+
+
+def _cache(terminal: Terminal) -> Iterator[Finding]:
+    from rustybt.cli.bundle_facts import size
+    from rustybt.cli.cache import NEARLY_FULL
+    from rustybt.data.bundles.cache_store import CacheStore
+
+    with open_store(terminal) as store:
+        cache = CacheStore(store)
+        held, limit = cache.size_bytes(), cache.max_size_bytes
+    is_full = held >= NEARLY_FULL * limit and held > 0
+    detail = f"{size(held)} of {size(limit)} in {cache.place.root}"
+    yield Finding("note" if is_full else "ok", "cache", detail, "rustybt cache stats" if is_full else "")
 
 
 def _sources(_: Terminal) -> Iterator[Finding]:

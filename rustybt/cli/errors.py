@@ -8,12 +8,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from rustybt.cli.data_use import missing_lines
 from rustybt.cli.terminal import Terminal, printable
 from rustybt.errors import RustybtError
 
 EXIT_INTERRUPTED = 130
 #: What a shell reports for a program ended by SIGPIPE: the reader of stdout went away.
 EXIT_PIPE_CLOSED = 141
+#: Symbols listed that an answer lacks; --json has them all.
+MOST_MISSING = 20
 
 
 def report(error: BaseException, terminal: Terminal) -> int:
@@ -28,6 +31,8 @@ def report(error: BaseException, terminal: Terminal) -> int:
     if terminal.debug:
         traceback.print_exception(error, file=sys.stderr)
     terminal.alert(printable(f"error: {facts['message']}"))
+    for line in missing_lines(error, MOST_MISSING):
+        terminal.alert(printable(f"  missing {line}"))
     if facts["hint"]:
         terminal.alert(printable(f"  hint: {facts['hint']}"))
     if terminal.json:

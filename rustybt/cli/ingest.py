@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
+from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, cached, is_local, stale_data_told
 from rustybt.cli.command import command, new_command, new_group, with_flags
+from rustybt.cli.csv_options import CSV_OPTIONS, AssetType, Calendar, CsvDir, Currency, Path_, Venue
 from rustybt.cli.options import (
     Bundle,
     End,
@@ -24,115 +25,14 @@ from rustybt.cli.options import (
     read_pairs,
     read_symbols,
 )
+from rustybt.cli.source_options import taking, typed
 from rustybt.cli.vendors import PROFILING, VENDORS, profiling_command, vendor_command
 from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rustybt.cli.terminal import Terminal
-
-_COMMON, _CSV = "Request", "Source options"
-
-Path_ = Annotated[
-    str,
-    typer.Option(
-        "--path", metavar="FILE|DIR|GLOB", help="File, directory or glob.", show_default=False, rich_help_panel=_CSV
-    ),
-]
-ColumnMap = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column-map",
-        metavar="K=V,...",
-        help="Our column = the file's: close=Last,timestamp=Date.",
-        rich_help_panel=_CSV,
-    ),
-]
-Timezone = Annotated[
-    str | None,
-    typer.Option("--timezone", metavar="Z", help="Zone of times without one; UTC if absent.", rich_help_panel=_CSV),
-]
-DateFormat = Annotated[
-    str | None,
-    typer.Option("--date-format", metavar="F", help="Such as %d.%m.%Y; found if absent.", rich_help_panel=_CSV),
-]
-Calendar = Annotated[
-    str | None,
-    typer.Option("--calendar", metavar="C", help="Trading calendar: XNYS, XETR, 24/7 ...", rich_help_panel=_CSV),
-]
-AssetType = Annotated[
-    str | None, typer.Option("--asset-type", metavar="T", help="equity, crypto, future ...", rich_help_panel=_CSV)
-]
-Venue = Annotated[
-    str | None, typer.Option("--venue", metavar="MIC", help="Exchange of the assets.", rich_help_panel=_CSV)
-]
-Currency = Annotated[
-    str | None, typer.Option("--currency", metavar="CUR", help="Quote currency.", rich_help_panel=_CSV)
-]
-PriceBasis = Annotated[
-    str | None,
-    typer.Option(
-        "--price-basis",
-        metavar="P",
-        help="raw, split_adjusted, split_dividend_adjusted or unknown.",
-        rich_help_panel=_CSV,
-    ),
-]
-Actions = Annotated[
-    Path | None,
-    typer.Option(
-        "--actions",
-        metavar="FILE",
-        help="CSV of splits and dividends: symbol,kind,ex_date,ratio ...",
-        rich_help_panel=_CSV,
-    ),
-]
-Delimiter = Annotated[
-    str | None,
-    typer.Option("--delimiter", metavar="D", help="One of , ; tab |; found if absent.", rich_help_panel=_CSV),
-]
-Encoding = Annotated[
-    str | None, typer.Option("--encoding", metavar="E", help="Of the text; UTF-8 if absent.", rich_help_panel=_CSV)
-]
-Decimal = Annotated[
-    str | None,
-    typer.Option(
-        "--decimal",
-        metavar="M",
-        help="Decimal mark, . or , (then the other may stand between thousands).",
-        rich_help_panel=_CSV,
-    ),
-]
-SkipLines = Annotated[
-    int, typer.Option("--skip-lines", metavar="N", min=0, help="Lines before the header.", rich_help_panel=_CSV)
-]
-Symbol = Annotated[
-    str | None,
-    typer.Option(
-        "--symbol",
-        metavar="S",
-        help="Symbol of a file without a symbol column, instead of its name.",
-        rich_help_panel=_CSV,
-    ),
-]
-BarLabel = Annotated[
-    str,
-    typer.Option(
-        "--bar-label",
-        metavar="L",
-        help="Which end of an intraday bar its time names: open or close.",
-        rich_help_panel=_CSV,
-    ),
-]
-CsvDir = Annotated[
-    str,
-    typer.Option(
-        "--csvdir",
-        metavar="DIR",
-        help="Directory with daily/ or minute/ inside.",
-        show_default=False,
-        rich_help_panel=_CSV,
-    ),
-]
 
 
 class IngestGroup(TyperGroup):
@@ -156,6 +56,7 @@ app = new_group(
 
 
 @command(app)
+@taking({**{name: kind for name, kind in CSV_OPTIONS.items() if name != "path"}, "calendar": Calendar})
 def csv(
     terminal: Terminal,
     *,
@@ -169,44 +70,14 @@ def csv(
     plan: Plan = False,
     strict: Strict = False,
     replace: Replace = False,
-    column_map: ColumnMap = None,
-    timezone: Timezone = None,
-    date_format: DateFormat = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    decimal: Decimal = None,
-    skip_lines: SkipLines = 0,
-    symbol: Symbol = None,
-    bar_label: BarLabel = "open",
-    calendar: Calendar = None,
-    asset_type: AssetType = None,
-    venue: Venue = None,
-    currency: Currency = None,
-    price_basis: PriceBasis = None,
-    actions: Actions = None,
+    **options: Any,
 ) -> int:
     """Read CSV files, one a symbol or all in one; numbers are kept digit for digit.
 
     Example: rustybt ingest csv --path prices/ --bundle us --symbols AAPL,MSFT --start 2015-01-01
     """
-    options = {
-        "path": path,
-        "column_map": read_pairs(column_map, "--column-map") if column_map else None,
-        "timezone": timezone,
-        "date_format": date_format,
-        "delimiter": delimiter,
-        "encoding": encoding,
-        "decimal": decimal,
-        "skip_lines": skip_lines,
-        "symbol": symbol,
-        "bar_label": bar_label,
-        "calendar": calendar,
-        "asset_type": asset_type,
-        "venue": venue,
-        "currency": currency,
-        "price_basis": price_basis,
-        "actions": actions,
-    }
+    pairs = options["column_map"]
+    given = {**options, "path": path, "column_map": read_pairs(pairs, "--column-map") if pairs else None}
     request = {
         "bundle": bundle,
         "symbols": read_symbols(symbols, symbols_file),
@@ -214,7 +85,7 @@ def csv(
         "end": end,
         "frequency": frequency,
     }
-    return ingest(terminal, "csv", options, request, plan=plan, strict=strict, replace=replace)
+    return ingest(terminal, "csv", given, request, plan=plan, strict=strict, replace=replace)
 
 
 @command(app)
@@ -287,6 +158,9 @@ def _registered(name: str) -> Any:
         plan: Plan = False,
         strict: Strict = False,
         replace: Replace = False,
+        no_cache: NoCache = False,
+        offline: Offline = False,
+        max_stale: MaxStale = None,
     ) -> int:
         """Read from a registered source; its own options are listed by `rustybt sources info NAME`."""
         request = {
@@ -296,7 +170,9 @@ def _registered(name: str) -> Any:
             "end": end,
             "frequency": frequency,
         }
-        return ingest(terminal, name, read_options(ctx.args), request, plan=plan, strict=strict, replace=replace)
+        cache = CacheMode.of(no_cache=no_cache, offline=offline, max_stale=max_stale)
+        ways = {"plan": plan, "strict": strict, "replace": replace}
+        return ingest(terminal, name, read_options(ctx.args), request, cache=cache, **ways)
 
     built = new_command()
     built.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(with_flags(run))
@@ -341,6 +217,7 @@ def ingest(
     plan: bool,
     strict: bool,
     replace: bool,
+    cache: CacheMode = CacheMode(),  # noqa: B008 - it is frozen
 ) -> int:
     """Ask the source, commit, and print the report; return the exit status it carries."""
     from rustybt.cli.options import open_store
@@ -359,17 +236,28 @@ def ingest(
     with open_store(terminal) as store, closing(source):
         if request["symbols"] is None and source_name in VENDORS:
             terminal.note(f"no --symbols given: asking for all that {source.name} lists; --plan says what that costs")
+        asked, more = _through(source, store, cache)
         try:
-            with terminal.progress() as progress:
-                report = source.ingest_to_bundle(
-                    bundle, **request, store=store, strict=strict, replace=replace, progress=progress
+            with terminal.progress() as progress, stale_data_told(terminal):
+                report = asked.ingest_to_bundle(
+                    bundle, **request, store=store, strict=strict, replace=replace, progress=progress, **more
                 )
         except KeyboardInterrupt as stop:
             terminal.last_words = str(stop)
             raise
         again = sorted(symbol for symbol, error in report.failures.items() if may_pass(error))
-        retry = retry_command(source_name, options, {**request, "bundle": bundle}, again)
+        retry = retry_command(source_name, options, {**request, "bundle": bundle}, again, cache.words)
         return show_ingest(terminal, report, store, retry=retry)
+
+
+def _through(source: Any, store: Any, cache: CacheMode) -> tuple[Any, dict[str, Any]]:
+    """Return what is asked for the bars, and the arguments that an ingest of it takes besides."""
+    if cache.words and cache.use_cache:
+        return cached(source, store, cache), {}
+    if is_local(source):
+        cache.refuse_for(f"{source.name} reads files of this machine")
+        return source, {}
+    return source, {"use_cache": cache.use_cache}
 
 
 def may_pass(error: Exception) -> bool:
@@ -377,7 +265,13 @@ def may_pass(error: Exception) -> bool:
     return not isinstance(error, (SymbolNotFoundError, NotCoveredError, RequestError))
 
 
-def retry_command(source_name: str, options: dict[str, Any], request: dict[str, Any], symbols: list[str]) -> str:
+def retry_command(
+    source_name: str,
+    options: dict[str, Any],
+    request: dict[str, Any],
+    symbols: list[str],
+    flags: Sequence[str] = (),
+) -> str:
     """Return the command that fetches only these symbols again; empty for none, and for files, which do not change by asking."""
     if not symbols or source_name in ("csv", "csvdir"):
         return ""
@@ -388,22 +282,19 @@ def retry_command(source_name: str, options: dict[str, Any], request: dict[str, 
     for key, value in options.items():
         if value is None or key == "column_map":
             continue
-        words += _option_words(key, value)
-    return shlex.join(words)
+        words += option_words(key, value)
+    return shlex.join([*words, *flags])
 
 
-def _option_words(key: str, value: Any) -> list[str]:
+def option_words(key: str, value: Any) -> list[str]:
     """Return an option as it is typed; a proxy may hold a password, which is printed nowhere."""
-    name = _SPELLED.get(key, key.replace("_", "-"))
+    name = typed(key)
     if value is False:
-        return [f"--no-{name}"]
+        return [f"--no-{name.removeprefix('--')}"]
     if value is True:
-        return [f"--{name}"]
-    return [f"--{name}", "..." if key == "proxy" and "@" in str(value) else _plain(value)]
+        return [name]
+    return [name, "..." if key == "proxy" and "@" in str(value) else _plain(value)]
 
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-_SPELLED = {"timeout_seconds": "timeout", "parallel_requests": "parallel"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rustybt.cli.bundle_facts import counted, duration, passed, quality_sentence, short_hash, size
+from rustybt.cli.data_use import use_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,12 +82,20 @@ def show_ingest(terminal: Terminal, report: Any, store: Any, *, retry: str = "")
             terminal.line(f"  changed  {_summary(store, report)}")
     terminal.line(f"  content  {short_hash(report.content_hash)}")
     terminal.line(f"  symbols  {len(report.symbols):,}: {_some(report.symbols)}")
+    if getattr(report, "cache", None) is not None:
+        terminal.line(f"  cache    {use_sentence(report.cache)}")
     terminal.line(f"  quality  {quality_sentence(report.quality)}")
     _show_quarantine(terminal, report)
     told = " ".join(report.skipped.values())
     for note in report.notes:
         if not note.startswith(("set aside:", "failed:")) and note not in told:  # those are listed by themselves
             terminal.note(f"  note: {note}")
+    _show_skipped_and_revised(terminal, report)
+    _show_failures(terminal, report, retry)
+    return int(report.exit_code)
+
+
+def _show_skipped_and_revised(terminal: Terminal, report: Any) -> None:
     for symbol, reason in list(report.skipped.items())[:MOST_LISTED]:
         terminal.note(f"  skipped {symbol}: {reason}")
     if len(report.skipped) > MOST_LISTED:
@@ -95,8 +104,6 @@ def show_ingest(terminal: Terminal, report: Any, store: Any, *, retry: str = "")
         terminal.line(f"  revised {revision}")
     if len(report.revisions) > MOST_LISTED:
         terminal.note(f"  {len(report.revisions) - MOST_LISTED:,} more revisions; --json lists them")
-    _show_failures(terminal, report, retry)
-    return int(report.exit_code)
 
 
 def _show_failures(terminal: Terminal, report: Any, retry: str) -> None:

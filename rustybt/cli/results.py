@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rustybt.errors import MissingDependencyError, RequestError, RustybtError
 
 if TYPE_CHECKING:
+    from rustybt.cli.data_use import DataUse
     from rustybt.cli.terminal import Terminal
 
 
@@ -51,7 +52,7 @@ def write_report(
         quality=data.quality,
         metrics=dict(summary_lines(result.summary(), data.currency)),
         transactions=transaction_rows(result),
-        replay_command=f"rustybt replay {result_dir}",
+        replay_command="" if result.pin is None else f"rustybt replay {result_dir}",
     )
     written = [write_page(curves, directory / "report.html", context)]
     with contextlib.suppress(MissingDependencyError):
@@ -72,7 +73,7 @@ def _data_facts(result: Any, store: Any) -> _DataFacts:
     from rustybt.cli.bundle_facts import provenance_facts, quality_facts
 
     if result.pin is None:
-        return _DataFacts()
+        return _DataFacts(_source_facts(result))
     try:
         with store.open(result.pin.reference) as bundle:
             currencies = {asset.currency for asset in bundle.assets.retrieve_all()}
@@ -82,9 +83,22 @@ def _data_facts(result: Any, store: Any) -> _DataFacts:
         return _DataFacts()
 
 
+def _source_facts(result: Any) -> dict[str, Any] | None:
+    """Return which source's bars a result without a pin was computed from; None where it is not known."""
+    source = result.parameters.get("data_source")
+    if not source:
+        return None
+    facts = {"source": source["name"], "symbols": ", ".join(source["symbols"]), **source["options"]}
+    facts |= {"from": source["start"], "to": source["end"], "kept": "no: its bars are in no bundle"}
+    return {key: value for key, value in facts.items() if value not in (None, "", [], {})}
+
+
 def reference_of(result: Any) -> str:
-    """Return which data a result was computed from: ``us@3``."""
-    return "bars in memory" if result.pin is None else str(result.pin.reference)
+    """Return which data a result was computed from: ``us@3``, or ``bars of yfinance``, which are in no bundle."""
+    if result.pin is not None:
+        return str(result.pin.reference)
+    source = result.parameters.get("data_source")
+    return f"bars of {source['name']}" if source else "bars in memory"
 
 
 def currency_of(result: Any, store: Any) -> str:
@@ -129,8 +143,10 @@ def transaction_rows(result: Any) -> list[dict[str, Any]]:
     ]
 
 
-def show_result(terminal: Terminal, result: Any, written: list[Path], *, currency: str = "") -> None:
-    """Print the figures of a result, its pin and the files written."""
+def show_result(
+    terminal: Terminal, result: Any, written: list[Path], *, currency: str = "", use: DataUse | None = None
+) -> None:
+    """Print the figures of a result, its pin, where the bars of a source came from, and the files written."""
     summary = result.summary()
     if terminal.json:
         terminal.data(
@@ -140,10 +156,13 @@ def show_result(terminal: Terminal, result: Any, written: list[Path], *, currenc
                 "pin": result.pin,
                 "notes": result.notes,
                 "files": [str(path) for path in written],
+                **({} if use is None else {"data": use}),
             },
         )
         return
     terminal.facts(summary_lines(summary, currency), title=f"Performance on {reference_of(result)}")
+    if use is not None:
+        terminal.line(f"data: {use.sentence()}")
     for note in result.notes:
         terminal.note(f"note: {note}")
     for path in written:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, stale_data_told
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, Strict, open_store
 from rustybt.cli.vendors import TRANSPORT, BaseUrl, CaBundle, Parallel, Proxy, RequestsPerMinute, Timeout
@@ -35,6 +36,9 @@ def update(
     timeout_seconds: Timeout = None,
     requests_per_minute: RequestsPerMinute = None,
     parallel_requests: Parallel = None,
+    no_cache: NoCache = False,
+    offline: Offline = False,
+    max_stale: MaxStale = None,
 ) -> int:
     """Bring a bundle up to date from the sources recorded in it.
 
@@ -55,6 +59,7 @@ def update(
         "requests_per_minute": requests_per_minute,
         "parallel_requests": parallel_requests,
     }
+    cache = CacheMode.of(no_cache=no_cache, offline=offline, max_stale=max_stale)
     overrides = {key: given[key] for key in TRANSPORT if given[key] is not None}
 
     bare, at, _ = name.partition("@")
@@ -65,7 +70,7 @@ def update(
     window = parse_duration(refresh_window)
     with open_store(terminal) as store:
         try:
-            with terminal.progress() as progress:
+            with terminal.progress() as progress, stale_data_told(terminal):
                 reports = update_bundle(
                     name,
                     store=store,
@@ -73,6 +78,8 @@ def update(
                     progress=progress,
                     refresh_seconds=window,
                     overrides=overrides,
+                    use_cache=cache.use_cache,
+                    **cache.arguments,
                 )
         except KeyboardInterrupt as stop:
             terminal.last_words = str(stop)
@@ -80,5 +87,5 @@ def update(
         if terminal.json:
             terminal.data({"updates": reports})
             return max(report.exit_code for report in reports)
-        retry = f"rustybt update {name}"
+        retry = " ".join(["rustybt", "update", name, *cache.words])
         return max(show_ingest(terminal, report, store, retry=retry) for report in reports)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from rustybt.cli.cache_flags import CACHE_FLAGS, CacheMode
 from rustybt.cli.options import (
     Bundle,
     Frequency,
@@ -20,7 +21,7 @@ from rustybt.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rustybt.cli.terminal import Terminal
 
@@ -190,10 +191,10 @@ def vendor_command(name: str) -> Callable[..., int] | None:
 
         request = {key: values[key] for key in _REQUEST if key not in ("symbols", "symbols_file")}
         request["symbols"] = read_symbols(values["symbols"], values["symbols_file"])
-        options = _given(own, values)
-        return ingest(terminal, vendor.source, options, request, **{way: values[way] for way in _WAYS})
+        options, cache = given_options(own, values), _cache_mode(values)
+        return ingest(terminal, vendor.source, options, request, cache=cache, **{way: values[way] for way in _WAYS})
 
-    return _signed(run, vendor.help, {**_REQUEST, **_WAYS, **_with_defaults(own)})
+    return _signed(run, vendor.help, {**_REQUEST, **_WAYS, **CACHE_FLAGS, **_with_defaults(own)})
 
 
 def profiling_command(name: str) -> Callable[..., int] | None:
@@ -211,7 +212,7 @@ def profiling_command(name: str) -> Callable[..., int] | None:
         from rustybt.data.sources.profiling import PROFILES, write_generated_csv
 
         profile = PROFILES[name]
-        given = _given(own, values)
+        given = given_options(own, values)
         options = {**profile.options, **given}
         request: dict[str, Any] = {
             "bundle": values["bundle"],
@@ -225,16 +226,22 @@ def profiling_command(name: str) -> Callable[..., int] | None:
             write_generated_csv(profile, path, time.time())
             terminal.note(f"wrote {path}: generated bars, no market made them")
             options["path"] = str(path)
-        return ingest(terminal, profile.source, options, request, **{way: values[way] for way in _WAYS})
+        cache = _cache_mode(values) if source else CacheMode()
+        return ingest(terminal, profile.source, options, request, cache=cache, **{way: values[way] for way in _WAYS})
 
     named = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.")]
     place = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the CSV file is written.")]
     output = {} if source else {"output": (place, ".")}
     shown = f"{text}\n\nExample: rustybt ingest {name}"
-    return _signed(run, shown, {"bundle": (named, name), **_WAYS, **output, **_with_defaults(own)})
+    flags = CACHE_FLAGS if source else {}
+    return _signed(run, shown, {"bundle": (named, name), **_WAYS, **flags, **output, **_with_defaults(own)})
 
 
-def _given(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+def _cache_mode(values: Mapping[str, Any]) -> CacheMode:
+    return CacheMode.of(**{name: values[name] for name in CACHE_FLAGS})
+
+
+def given_options(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given; 0 is one. ``--no-details`` is the only one that takes something away."""
     given = {name: values[name] for name in names if values[name] is not None and values[name] is not False}
     return {**given, "details": False} if "details" in given else given

@@ -30,7 +30,7 @@ from rustybt.config.settings import (
     shown_value,
     source_settings,
 )
-from rustybt.config.values import parse_duration, parse_size
+from rustybt.config.values import parse_duration, parse_freshness, parse_size
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -43,6 +43,7 @@ __all__ = [
     "environment_variable",
     "load_settings",
     "parse_duration",
+    "parse_freshness",
     "parse_size",
     "set_value",
     "setting_key",

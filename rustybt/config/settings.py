@@ -10,8 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustybt.config.files import PROJECT_FILE, default_home, read_file, to_toml, user_file, write_atomically
-from rustybt.config.sources import SOURCE_SETTINGS, refuse_key, source_key, source_name
-from rustybt.config.values import choice, parse_address, parse_duration, parse_home, parse_size
+from rustybt.config.sources import (
+    FREQUENCY_VARIABLES,
+    SOURCE_SETTINGS,
+    SOURCE_VARIABLES,
+    refuse_key,
+    source_key,
+    source_name,
+)
+from rustybt.config.values import (
+    choice,
+    parse_address,
+    parse_duration,
+    parse_freshness,
+    parse_home,
+    parse_sessions,
+    parse_size,
+)
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,6 +39,11 @@ _FORMATS = ("text", "json")
 
 def _setting(parse: Callable[[Any], Any], doc: str, default: Any, key: str = "") -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc, "key": key})
+
+
+def _freshness(frequency: str) -> Any:
+    doc = f"when cached bars of {frequency} are asked for again; None: by source and calendar"
+    return _setting(parse_freshness, doc, None, f"cache.freshness.{frequency}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,24 @@ class Settings:
     cache_max_size_bytes: int = _setting(
         parse_size, "the cache evicts beyond this", 10 * 1024**3, "cache.max_size_bytes"
     )
+    cache_dir: Path | None = field(
+        default=None,
+        metadata={"parse": parse_home, "doc": "folder of cached bars; None: inside the home", "key": "cache.dir"},
+    )
+    cache_revision_sessions: int = _setting(
+        parse_sessions, "sessions asked for again after each close, for corrections", 5, "cache.revision_sessions"
+    )
+    cache_empty_expiry_seconds: float = _setting(
+        parse_duration, "how long a range that the source has no bars for is believed", 604_800.0, "cache.empty_expiry"
+    )
+    cache_freshness_1m: str | None = _freshness("1m")
+    cache_freshness_5m: str | None = _freshness("5m")
+    cache_freshness_15m: str | None = _freshness("15m")
+    cache_freshness_30m: str | None = _freshness("30m")
+    cache_freshness_1h: str | None = _freshness("1h")
+    cache_freshness_1d: str | None = _freshness("1d")
+    cache_freshness_1w: str | None = _freshness("1w")
+    cache_freshness_1month: str | None = _freshness("1M")
     bundle_lock_timeout_seconds: float = _setting(
         parse_duration, "how long a writer waits for another", 60.0, "bundle.lock_timeout_seconds"
     )
@@ -109,7 +147,12 @@ def describe_setting(key: str) -> str:
 
 def environment_variable(key: str) -> str:
     """Return the name of the environment variable of a setting."""
-    return ENVIRONMENT_PREFIX + _canonical_key(key).replace(".", "_").upper()
+    canonical = _canonical_key(key)
+    for name, text in FREQUENCY_VARIABLES.items():
+        # Variables know no small letters: a minute and a month would be one.
+        if canonical.endswith((f"freshness.{name}", f"freshness_{name}")):
+            canonical = canonical.removesuffix(name) + text
+    return ENVIRONMENT_PREFIX + canonical.replace(".", "_").upper()
 
 
 def shown_value(key: str, value: Any) -> Any:
@@ -158,7 +201,7 @@ def source_settings(name: str, overrides: Mapping[str, Any] | None = None) -> di
     -------
     dict
         Any of ``requests_per_minute`` (0 is no limit), ``parallel_requests``, ``timeout_seconds``, ``max_attempts``,
-        ``proxy``, ``ca_bundle`` and ``base_url``.
+        ``proxy``, ``ca_bundle``, ``base_url``, ``freshness`` and ``freshness_1d`` or another frequency.
 
     Raises
     ------
@@ -204,7 +247,7 @@ def _from_files() -> Iterator[tuple[str, Any, str]]:
         for key, value in read_file(path).items():
             place = path.absolute()
             # A folder written in a file is meant from where the file lies.
-            is_path = key == "home" or (key.startswith("sources.") and key.endswith(".ca_bundle"))
+            is_path = key in ("home", "cache.dir") or (key.startswith("sources.") and key.endswith(".ca_bundle"))
             is_relative = is_path and isinstance(value, str) and value.strip() and not value.startswith("~")
             yield key, place.parent / value if is_relative else value, f"{kind} {place}"
 
@@ -218,9 +261,9 @@ def _from_environment() -> Iterator[tuple[str, Any, str]]:
     prefix = f"{ENVIRONMENT_PREFIX}SOURCES_"
     for variable in sorted(name for name in os.environ if name.startswith(prefix)):
         rest, value = variable.removeprefix(prefix).lower(), os.environ[variable]
-        setting = next((known for known in SOURCE_SETTINGS if rest.endswith(f"_{known}")), None)
+        known = next((text for text in SOURCE_VARIABLES if rest.endswith(f"_{text}")), None)
         # What is not known is handed on, to be refused like an unknown setting of a file.
-        name, _, last = (rest.removesuffix(f"_{setting}"), "", setting) if setting else rest.partition("_")
+        name, _, last = (rest.removesuffix(f"_{known}"), "", SOURCE_VARIABLES[known]) if known else rest.partition("_")
         if value:
             yield f"sources.{name}.{last}", value, f"environment {variable}"
 

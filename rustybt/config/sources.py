@@ -6,12 +6,17 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-from rustybt.config.values import parse_address, parse_count, parse_home, parse_rate, parse_wait
+from rustybt.config.values import parse_address, parse_count, parse_freshness, parse_home, parse_rate, parse_wait
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The frequencies for which freshness can be set, each as the environment writes it, where 1m and 1M would be one.
+FREQUENCY_VARIABLES = {
+    **{name: name for name in ("1m", "5m", "15m", "30m", "1h", "1d", "1w")},
+    "1M": "1month",
+}
 #: What can be set for each source: how it is read, and what it is.
 SOURCE_SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "requests_per_minute": (parse_rate, "requests in a minute, for all processes together; 0 is no limit"),
@@ -21,6 +26,16 @@ SOURCE_SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "proxy": (parse_address, "HTTP proxy that every request goes through"),
     "ca_bundle": (lambda value: str(parse_home(value)), "file of certificates to trust, PEM"),
     "base_url": (parse_address, "address instead of the vendor's own"),
+    "freshness": (parse_freshness, "when cached bars are asked for again"),
+    **{
+        f"freshness_{name}": (parse_freshness, f"when cached bars of {name} are asked for again")
+        for name in FREQUENCY_VARIABLES
+    },
+}
+#: How the environment writes the settings of sources, and which they are.
+SOURCE_VARIABLES = {
+    **{setting: setting for setting in SOURCE_SETTINGS if setting != "freshness_1M"},
+    **{f"freshness_{text}": f"freshness_{name}" for name, text in FREQUENCY_VARIABLES.items()},
 }
 _SOURCE_KEY = re.compile(r"sources\.([A-Za-z0-9][A-Za-z0-9_-]*)\.(\w+)", re.ASCII)
 _KEY_LIKE = re.compile(r"(?:^|[._])(?:\w*api_?key\w*|key(?:_id)?|\w*secret\w*|\w*token|\w*password)$", re.IGNORECASE)

@@ -119,4 +119,29 @@ def parse_address(value: Any) -> str:
     return value.strip()
 
 
-#: What can be set for each source: how it is read, and what it is.
+def parse_freshness(value: Any) -> str:
+    """Return when cached bars are asked for again: ``market_close``, ``ttl:1h``, ``hybrid:5m``, ``never`` or ``always``.
+
+    Raises
+    ------
+    RequestError
+        It is none of them, or the part after the colon is no duration.
+    """
+    text = value.strip().lower() if isinstance(value, str) else ""
+    name, _, duration = text.partition(":")
+    if text in ("market_close", "never", "always") or (name in ("ttl", "hybrid") and _QUANTITY.fullmatch(duration)):
+        if duration:
+            parse_duration(duration)
+        return text
+    raise RequestError(
+        f"{value!r} is not a freshness", hint="use one of market_close, ttl:1h, hybrid:5m, never, always"
+    )
+
+
+def parse_sessions(value: Any) -> int:
+    """Return a whole number of sessions, from 0 on."""
+    is_nothing = value == 0 if isinstance(value, int) and not isinstance(value, bool) else str(value).strip() == "0"
+    try:
+        return 0 if is_nothing else parse_count(value)
+    except RequestError as error:
+        raise RequestError(f"{value!r} is not a number of sessions", hint="write a whole number: 5") from error

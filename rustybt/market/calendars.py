@@ -7,11 +7,12 @@ takes up to a second, so calendars are kept per name and range of whole years.
 from __future__ import annotations
 
 import difflib
+import textwrap
 import warnings
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -33,15 +34,17 @@ LATEST_DATE = date(2200, 1, 1)
 _DEFAULT_CALENDARS = {"crypto": ALWAYS_OPEN, "forex": "24/5", "future": "CMES", "commodity": "CMES"}
 # So that the session before the first and after the last one asked for is known as well.
 _PADDING = timedelta(days=31)
-# What the library is seen to raise for ranges that it cannot build; none of it says anything about the bars.
-_BUILD_ERRORS = (ValueError, NotImplementedError, KeyError, TypeError, OverflowError, IndexError, AttributeError)
+# What the library raises for ranges that it cannot build; anything else is a defect and must be seen.
+_BUILD_ERRORS = (ValueError, NotImplementedError)
+# Some of its messages list every date of twenty years.
+_LONGEST_REASON = 200
 
 
 def get_calendar(name: str, start: date, end: date) -> TradingCalendar:
     """Return the calendar `name` with every session from `start` to `end`, both included, and some around them.
 
-    Where the library's knowledge ends earlier (`covered_start`, `covered_end` say so), the calendar holds what is known:
-    a calendar's bounds are no reason to refuse bars.
+    Where the library's knowledge ends earlier (`covered_start`, `covered_end` say so, and `limited_by` why), the calendar
+    holds what is known: a calendar's bounds are no reason to refuse bars.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def _names() -> dict[str, str]:
 def _build(name: str, first_year: int, last_year: int) -> TradingCalendar:
     if name == ALWAYS_OPEN:
         return _always_open(date(first_year, 1, 1), date(last_year, 12, 31))
-    built = _from_library(name, date(first_year, 1, 1), date(last_year, 12, 31))
+    built, reason = _from_library(name, date(first_year, 1, 1), date(last_year, 12, 31))
     if built is None:
         nothing = np.empty(0, dtype=np.int64)
         return TradingCalendar(
@@ -127,6 +130,7 @@ def _build(name: str, first_year: int, last_year: int) -> TradingCalendar:
             covered_start=date(first_year, 1, 1),
             covered_end=date(first_year, 1, 1) - timedelta(days=1),
             library_version=library_version(),
+            limited_by=reason,
         )
     calendar, start, end = built
     return TradingCalendar(
@@ -140,6 +144,7 @@ def _build(name: str, first_year: int, last_year: int) -> TradingCalendar:
         covered_start=start,
         covered_end=end,
         library_version=library_version(),
+        limited_by=reason,
     )
 
 
@@ -158,27 +163,30 @@ def _always_open(start: date, end: date) -> TradingCalendar:
     )
 
 
-def _from_library(name: str, start: date, end: date) -> tuple[Any, date, date] | None:
-    """Return the library's calendar over as much of the range as it can build, with that range; None for nothing."""
-    calendar = _try(name, start, end)
+_Built: TypeAlias = tuple[Any, date, date]
+
+
+def _from_library(name: str, start: date, end: date) -> tuple[_Built | None, str]:
+    """Return the library's calendar over as much of the range as it can build, with that range, and why it is not all."""
+    calendar, reason = _try(name, start, end)
     if calendar is not None:
-        return calendar, start, end
+        return (calendar, start, end), ""
     low, high = _bounds(name)
     start, end = max(start, low or start), min(end, high or end)
     if start > end:
-        return None
-    calendar = _try(name, start, end)
+        return None, reason
+    calendar, _ = _try(name, start, end)
     # Some calendars fail on early years without telling a bound (XTAE does): keep the most recent years that work.
-    return (calendar, start, end) if calendar is not None else _latest_years(name, start, end)
+    return ((calendar, start, end) if calendar is not None else _latest_years(name, start, end)), reason
 
 
-def _latest_years(name: str, start: date, end: date) -> tuple[Any, date, date] | None:
+def _latest_years(name: str, start: date, end: date) -> _Built | None:
     """Return the calendar from the earliest January from which the library can build it up to `end`."""
-    best: tuple[Any, date, date] | None = None
+    best: _Built | None = None
     low, high = start.year + 1, end.year
     while low <= high:
         middle = (low + high) // 2
-        calendar = _try(name, date(middle, 1, 1), end)
+        calendar, _ = _try(name, date(middle, 1, 1), end)
         if calendar is None:
             low = middle + 1
         else:
@@ -187,15 +195,15 @@ def _latest_years(name: str, start: date, end: date) -> tuple[Any, date, date] |
     return best
 
 
-def _try(name: str, start: date, end: date) -> Any | None:
+def _try(name: str, start: date, end: date) -> tuple[Any | None, str]:
+    """Return the library's calendar, or None and why it cannot be built."""
     import exchange_calendars
 
     with _quiet():
         try:
-            return exchange_calendars.get_calendar(name, start=start.isoformat(), end=end.isoformat())
+            return exchange_calendars.get_calendar(name, start=start.isoformat(), end=end.isoformat()), ""
         except _BUILD_ERRORS as error:
-            _note_failure(name, f"{start} to {end}", error)
-            return None
+            return None, _reason(name, f"{start} to {end}", error)
 
 
 def _bounds(name: str) -> tuple[date | None, date | None]:
@@ -207,16 +215,16 @@ def _bounds(name: str) -> tuple[date | None, date | None]:
             kind = type(exchange_calendars.get_calendar(name))
             low, high = kind.bound_min(), kind.bound_max()
         except _BUILD_ERRORS as error:
-            _note_failure(name, "its default range", error)
+            _reason(name, "its default range", error)
             return None, None
     return (low.date() if low is not None else None), (high.date() if high is not None else None)
 
 
-def _note_failure(name: str, span: str, error: Exception) -> None:
-    """Leave a trace of what the library said; that the calendar is known only in part, its bounds tell everyone."""
-    get_logger(__name__).debug(
-        "calendar_not_built", calendar=name, range=span, reason=f"{type(error).__name__}: {error}"
-    )
+def _reason(name: str, span: str, error: Exception) -> str:
+    """Return what the library said in one line, and leave a trace of it."""
+    text = textwrap.shorten(f"{type(error).__name__}: {error}", _LONGEST_REASON, placeholder=" ...")
+    get_logger(__name__).debug("calendar_not_built", calendar=name, range=span, reason=text)
+    return text
 
 
 @contextmanager

@@ -132,4 +132,5 @@ def _coverage_notes(calendar: TradingCalendar, stamps: Instants) -> list[str]:
         known = "are unknown"
     else:
         known = f"are known only from {calendar.covered_start} to {calendar.covered_end}"
-    return [f"the sessions of {calendar.name} {known}: gaps and closed days were not looked for elsewhere"]
+    why = f" (exchange_calendars: {calendar.limited_by})" if calendar.limited_by else ""
+    return [f"the sessions of {calendar.name} {known}{why}: gaps and closed days were not looked for elsewhere"]

@@ -47,6 +47,8 @@ class TradingCalendar:
         known. Nothing at all is known if `covered_end` lies before `covered_start`.
     library_version
         Version of exchange_calendars that said so.
+    limited_by
+        Why the library could not build all that was asked for, in its own words; empty if it could.
     """
 
     name: str
@@ -60,6 +62,7 @@ class TradingCalendar:
     early_closes: Sessions = field(default_factory=_no_sessions)
     is_always_open: bool = False
     library_version: str = ""
+    limited_by: str = ""
 
     def __post_init__(self) -> None:
         # Calendars are shared by everyone who asks for the same years.

@@ -6,10 +6,12 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.cache import workload
 from tests.bench.data import write_csv_files
 from tests.bench.measure import Figure, command_seconds, in_process
 from tests.bench.vendor import SOURCES, measure
@@ -98,13 +100,67 @@ def vendors() -> list[Figure]:
     return figures
 
 
+def cache(folder: Path) -> list[Figure]:
+    """Hits beside bare reads of the same files, a miss beside the vendor alone, and what must not be felt."""
+
+    def run(part: str) -> dict[str, Any]:
+        return in_process("tests.bench.cache_speed", part, str(folder))
+
+    run("fill")
+    t, looked, missed, flushed = run("hits"), run("lookups"), run("misses"), run("flushes")
+    evicted = run("eviction")
+    stored, evicting = evicted["alone"] * 1e3, evicted["evicting"] * 1e3
+    bare, whole, first = t["bare"], t["whole"], t["first"]
+    near, apart = t["near"] * 1e3, t["apart"] * 1e3
+    p50, p99, alone = looked["p50"] * 1e3, looked["p99"] * 1e3, looked["alone_p50"] * 1e3
+    figures = [
+        Figure("cache lookup p50, 8 processes at once", "one process", alone, p50, "ms", "<= 0.2 ms", p50 <= 0.2),
+        Figure(
+            "cache lookup p99, 8 processes at once",
+            "one process",
+            looked["alone_p99"] * 1e3,
+            p99,
+            "ms",
+            "<= 2 ms",
+            p99 <= 2,
+        ),
+        Figure("hit of 50 symbols x 10 years", "-", 0, near, "ms", "<= 12 ms", near <= 12),
+        Figure("the same, spread over 500", "-", 0, apart, "ms", "<= 25 ms", apart <= 25),
+        Figure(
+            "hit of 500 symbols x 10 years, verified", "read_parquet", bare, whole, "s", "<= 2 x", whole <= 2 * bare
+        ),
+        Figure("the same, first open", "read_parquet", bare, first, "s", "<= 2.5 x", first <= 2.5 * bare),
+        Figure("the same, first in process", "read_parquet", bare, t["cold"], "s", "-", True),
+    ]
+    for name, what, most in (("large", "50 symbols x 10 years", 0.25), ("small", "1 symbol x 1 year", 0.1)):
+        alone, ours = missed[f"{name}_bare"], missed[f"{name}_ours"]
+        budget = f"<= vendor + {most * 1e3:.0f} ms"
+        figures.append(Figure(f"miss of {what}", "vendor alone", alone, ours, "s", budget, ours <= alone + most))
+    quiet, busy = flushed["quiet_p99"] * 1e3, flushed["p99"] * 1e3
+    return [
+        *figures,
+        Figure(
+            "eviction of 1,000 entries for a new one",
+            "storing it",
+            stored,
+            evicting,
+            "ms",
+            "< peer + 50 ms",
+            evicting < stored + 50,
+        ),
+        Figure("lookup p99 while counters flush", "without flushes", quiet, busy, "ms", "<= 2 ms", busy <= 2),
+        Figure("the slowest of these", "-", 0, flushed["most"] * 1e3, "ms", "-", True),
+    ]
+
+
 def main() -> None:
     table = Table(title="RustyBT beside its peers, this machine, one run")
     for column in ("what", "peer", "peer's", "ours", "unit", "ratio", "budget", "holds"):
         table.add_column(column, justify="right" if column in ("peer's", "ours", "ratio") else "left")
     with tempfile.TemporaryDirectory(prefix="rustybt-bench-") as name:
         folder = Path(name)
-        for figure in [*start_up(), *ingest(folder), *reading(folder), *vendors()]:
+        worked, remarks = workload()
+        for figure in [*start_up(), *ingest(folder), *reading(folder), *vendors(), *cache(folder), *worked]:
             has_peer = figure.peer > 0
             table.add_row(
                 figure.what,
@@ -116,7 +172,10 @@ def main() -> None:
                 figure.budget,
                 "yes" if figure.holds else "NO",
             )
-    Console(width=130).print(table)
+    console = Console(width=130)
+    console.print(table)
+    for remark in remarks:
+        console.print(remark, markup=False)
 
 
 if __name__ == "__main__":

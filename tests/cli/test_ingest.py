@@ -151,6 +151,8 @@ def test_a_registered_source_takes_its_own_options_by_name(ask, monkeypatch):
     asked = {}
 
     class Source:
+        is_local = False
+
         def ingest_to_bundle(self, bundle, **request):
             asked.update(request, bundle=bundle)
             raise RateLimitedError("slow down", retry_after_seconds=7)

@@ -24,7 +24,13 @@ def test_importing_rustybt_imports_nothing_heavy():
     assert {name for name in loaded if name.startswith("rustybt")} == {"rustybt", "rustybt.__about__"}
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["bundle", "--help"], ["ingest", "csv", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--help"], ["--version"], [], ["bundle", "--help"], ["ingest", "csv", "--help"]),
+        *(["run", "--help"], ["cache", "--help"], ["cache", "warm", "--help"]),
+    ],
+)
 def test_help_pages_import_nothing_heavy(words):
     loaded = modules_after(f"from rustybt.cli.main import invoke\ninvoke({words!r})")
     assert not loaded & set(HEAVY)
@@ -32,7 +38,7 @@ def test_help_pages_import_nothing_heavy(words):
 
 def test_the_root_help_page_imports_no_command():
     loaded = modules_after("from rustybt.cli.main import invoke\ninvoke(['--help'])")
-    commands = {"ingest", "bundle", "run", "demo", "doctor", "config", "sources", "replay", "report", "update"}
+    commands = {"ingest", "bundle", "run", "demo", "doctor", "config", "sources", "replay", "report", "update", "cache"}
     assert not {f"rustybt.cli.{name}" for name in commands} & loaded
 
 

@@ -128,6 +128,9 @@ def test_where_the_library_knows_holidays_only_within_bounds_the_calendar_says_s
     before = np.array(["1989-06-01"], dtype="datetime64[D]")
     assert not shanghai.covers(before)[0]
     assert not shanghai.is_closed(before)[0]
+    # In the library's own words.
+    assert shanghai.limited_by.startswith("ValueError: The XSHG holidays are only recorded back to the year 1991")
+    assert get_calendar("XSHG", date(2000, 1, 1), date(2001, 1, 1)).limited_by == ""
 
 
 def test_a_range_wholly_beyond_the_bounds_gives_an_empty_calendar_and_no_error():
@@ -153,6 +156,36 @@ def test_a_calendar_that_the_library_cannot_build_is_empty_and_no_error(monkeypa
     finally:
         calendars._build.cache_clear()
     assert broken.sessions.size == 0
+    assert broken.limited_by == "NotImplementedError: implemented by subclasses"
+
+
+@pytest.mark.parametrize("defect", [KeyError, TypeError, AttributeError, IndexError, OverflowError])
+def test_what_the_library_never_raises_for_a_range_is_seen(monkeypatch, defect):
+    def fail(*_, **__):
+        raise defect("a defect")
+
+    calendars._build.cache_clear()
+    monkeypatch.setattr(exchange_calendars, "get_calendar", fail)
+    try:
+        with pytest.raises(defect):
+            get_calendar("XBRU", date(2020, 1, 1), date(2020, 12, 31))
+    finally:
+        calendars._build.cache_clear()
+
+
+def test_a_long_reason_is_cut(monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("special dates are no sessions: " + "2020-01-05 13:40, " * 100)
+
+    calendars._build.cache_clear()
+    monkeypatch.setattr(exchange_calendars, "get_calendar", fail)
+    try:
+        broken = get_calendar("XBRU", date(2020, 1, 1), date(2020, 12, 31))
+    finally:
+        calendars._build.cache_clear()
+    assert broken.limited_by.startswith("ValueError: special dates are no sessions: 2020-01-05")
+    assert len(broken.limited_by) <= 200
+    assert broken.limited_by.endswith(" ...")
 
 
 def test_a_calendar_that_fails_on_early_years_keeps_the_years_that_work(monkeypatch):
@@ -170,6 +203,7 @@ def test_a_calendar_that_fails_on_early_years_keeps_the_years_that_work(monkeypa
     finally:
         calendars._build.cache_clear()
     assert (calendar.covered_start, calendar.covered_end) == (date(2018, 1, 1), date(2020, 12, 31))
+    assert calendar.limited_by == "ValueError: special dates are no sessions"
 
 
 @pytest.mark.parametrize(

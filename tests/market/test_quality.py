@@ -186,9 +186,12 @@ def test_where_a_calendar_knows_nothing_bars_are_kept_and_a_note_says_so():
     result = check(bar("1955-01-01"), bar("1955-01-03"), calendar_of="XSHG")
     assert result.bars.height == 2
     assert any("are unknown" in note for note in result.report.notes)
+    assert any("only recorded back to the year 1991" in note for note in result.report.notes)
     partly = check(bar("1980-01-05"), bar("1991-01-07"), calendar_of="XSHG")
     assert partly.bars.height == 2
-    assert any("known only from 1990-12-03" in note for note in partly.report.notes)
+    (note,) = (note for note in partly.report.notes if "known only from 1990-12-03" in note)
+    # Why, in the library's own words.
+    assert "exchange_calendars: ValueError: The XSHG holidays are only recorded back to the year 1991" in note
 
 
 def test_an_unknown_calendar_is_the_callers_error():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from rustybt.data.adapters.request_count import RequestCount
 from rustybt.data.adapters.retry import call_with_retries
 from rustybt.data.adapters.throttle import Throttle
 from rustybt.errors import RequestError, SourceError
@@ -37,6 +38,8 @@ class BaseDataAdapter(ABC):
     ----------
     name
         Of the source, such as ``yfinance``.
+    asset_type
+        Of what it mostly delivers, see `rustybt.market.assets.AssetAttributes`: plans count bars by its calendar.
     price_basis
         How prices are delivered, see `rustybt.market.corporate_actions.PRICE_BASES`.
     sends_every_bar
@@ -46,6 +49,7 @@ class BaseDataAdapter(ABC):
     """
 
     name: ClassVar[str] = ""
+    asset_type: ClassVar[str] = "equity"
     price_basis: str = "raw"
     sends_every_bar: bool = False
     tells_all_events: bool = True
@@ -54,6 +58,7 @@ class BaseDataAdapter(ABC):
         self.connection = connection
         self.transport = connection.transport
         self.limits = connection.apply(limits)
+        self.request_count = RequestCount()
         self.throttle = Throttle(
             account,
             requests_per_minute=self.limits.requests_per_minute,
@@ -121,9 +126,15 @@ class BaseDataAdapter(ABC):
         """
         raise RequestError(f"source {self.name} cannot list its symbols", hint="name them: --symbols AAPL,MSFT")
 
-    def pages(self, start: int, end: int, frequency: Frequency, bars: int) -> int:
-        """Return how many requests the `bars` that are due from `start` to `end` of one symbol take, for a plan."""
-        del start, end, frequency
+    def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
+        """Return how many requests the `bars` take that are due from `start` to `end`, for a plan.
+
+        Parameters
+        ----------
+        bars, symbols
+            How many bars are due of how many symbols together, at most ``limits.symbols_per_request``.
+        """
+        del start, end, frequency, symbols
         return max(1, -(-bars // self.limits.bars_per_page))
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:
@@ -148,6 +159,18 @@ class BaseDataAdapter(ABC):
         """Close connections; the adapter opens new ones when it is used again."""
 
     # -- one request -------------------------------------------------------------------------------------------------
+
+    @property
+    def requests_made(self) -> int:
+        """HTTP requests that were sent so far, failed ones and repetitions included; messages of a stream are none.
+
+        One that a client's connection pool sends again by itself, because the kept connection was dead, is not seen.
+        """
+        return self.request_count.sent
+
+    def count_attempt(self) -> None:
+        """Count the request of one attempt of `call`; an adapter whose client sends more, or fewer, counts those instead."""
+        self.request_count.add()
 
     async def call(self, what: str, request: Callable[[], Awaitable[T]]) -> T:
         """Make one request under the account's limits, again where that may help, and return its answer.

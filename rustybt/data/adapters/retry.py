@@ -61,6 +61,7 @@ async def call_with_retries(adapter: BaseDataAdapter, what: str, request: Callab
         # A refusal of the throttle itself is final: it waits for all that is worth waiting for.
         async with adapter.throttle.slot(policy.max_wait_seconds):
             started = time.monotonic()
+            adapter.count_attempt()
             try:
                 return await request()
             except Exception as error:

@@ -49,7 +49,7 @@ class BundleMetadata:
     @classmethod
     def _set(cls, database: Database | None) -> None:
         cls._database = database
-        cls._counters = CacheCounters(database) if database else None
+        cls._counters = CacheCounters.of(database) if database else None
 
     @classmethod
     def _db(cls) -> Database:

@@ -92,6 +92,75 @@ cache_statistics = Table(
     Column("avg_fetch_latency_ms", Float, server_default=text("0.0")),
 )
 
+# One row of bundle_metadata (kind cache) each: everything that one source delivers alike, in one cache directory.
+cache_datasets = Table(
+    "cache_datasets",
+    metadata,
+    Column("name", Text, ForeignKey("bundle_metadata.bundle_name"), primary_key=True),
+    # Empty for the cache inside the home, so that a home can be moved.
+    Column("cache_dir", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("frequency", String(4), nullable=False),
+    Column("identity", Text, nullable=False),
+    # Rises with every change, so that a reader sees with one look whether what it holds is still true.
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", Integer, nullable=False),
+    Index("idx_cache_datasets_dir", "cache_dir"),
+)
+
+cache_series = Table(
+    "cache_series",
+    metadata,
+    Column("dataset", Text, ForeignKey("cache_datasets.name"), primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    # That of the dataset when the row was last changed.
+    Column("generation", Integer, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("segments", Text, nullable=False),
+    Column("seal", String(64), nullable=False),
+    Index("idx_cache_series_generation", "dataset", "generation"),
+)
+
+# What the seed's bundle_cache has no column for; one row for each of its rows.
+cache_files = Table(
+    "cache_files",
+    metadata,
+    Column("file_key", Text, ForeignKey("bundle_cache.cache_key"), primary_key=True),
+    Column("dataset", Text, ForeignKey("cache_datasets.name"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("first_symbol", Text, nullable=False),
+    Column("last_symbol", Text, nullable=False),
+    Column("first_bar", Integer, nullable=False),
+    Column("last_bar", Integer, nullable=False),
+    # File of a bundle with the very same bytes on disk; such a file does not count against the limit.
+    Column("shared_key", Text),
+    Index("idx_cache_files_dataset", "dataset"),
+)
+
+cache_revisions = Table(
+    "cache_revisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("dataset", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seen_at", Integer, nullable=False),
+    Column("revision", Text, nullable=False),
+    Index("idx_cache_revisions_dataset", "dataset", "symbol"),
+)
+
+# Keys of whole requests, as the original design has them, and the dataset that answered.
+cache_requests = Table(
+    "cache_requests",
+    metadata,
+    Column("cache_key", Text, primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("requested_at", Integer, nullable=False),
+    Index("idx_cache_requests_dataset", "dataset"),
+)
+
 bundle_versions = Table(
     "bundle_versions",
     metadata,
@@ -230,6 +299,32 @@ saved_results = Table(
     Index("idx_saved_results_bundle", "bundle_name", "version"),
 )
 
+cache_usage = Table(
+    "cache_usage",
+    metadata,
+    Column("stat_date", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, primary_key=True),
+    *(
+        Column(name, Integer, nullable=False, server_default=text("0"))
+        for name in (
+            "hits",
+            "partial_hits",
+            "misses",
+            "rows_cached",
+            "rows_fetched",
+            "bytes_cached",
+            "requests_made",
+            "requests_saved",
+            "fetches",
+            "stale_served",
+            "evicted_files",
+            "evicted_bytes",
+            "revisions",
+        )
+    ),
+    Column("fetch_seconds", Float, nullable=False, server_default=text("0.0")),
+)
+
 schema_migrations = Table(
     "schema_migrations",
     metadata,
@@ -248,7 +343,13 @@ __all__ = [
     "bundle_symbols",
     "bundle_tags",
     "bundle_versions",
+    "cache_datasets",
+    "cache_files",
+    "cache_requests",
+    "cache_revisions",
+    "cache_series",
     "cache_statistics",
+    "cache_usage",
     "corporate_actions",
     "coverage",
     "metadata",

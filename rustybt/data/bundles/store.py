@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.collection import GcReport
+    from rustybt.data.bundles.counters import CacheCounters
     from rustybt.data.bundles.difference import BundleDiff
     from rustybt.data.bundles.metadata_store.database import Connection
     from rustybt.data.bundles.records import (
@@ -90,6 +91,13 @@ class BundleStore:
         self.asset_db = AssetDB(self.database)
         self.leases = LeaseRegistry(self.home / INTERNAL_FOLDER / "leases")
         self._on_step = on_step
+
+    @property
+    def counters(self) -> CacheCounters:
+        """Counts how the cache of this home is used."""
+        from rustybt.data.bundles.counters import CacheCounters
+
+        return CacheCounters.of(self.database)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

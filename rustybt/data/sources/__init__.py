@@ -1,9 +1,10 @@
 """Sources promise bars: one interface for vendors, files and frames, and one path into a bundle."""
 
 from rustybt.data.sources.base import DataSource
+from rustybt.data.sources.cached_source import CachedDataSource
 from rustybt.data.sources.csv.source import CSVDataSource
 from rustybt.data.sources.csvdir import CSVDirDataSource
-from rustybt.data.sources.delivery import DataQualityWarning, Delivery
+from rustybt.data.sources.delivery import DataQualityWarning, Delivery, StaleDataWarning
 from rustybt.data.sources.frame import FrameDataSource, ingest_frame
 from rustybt.data.sources.ingest.plan import IngestPlan
 from rustybt.data.sources.ingest.report import IngestReport, QuarantinedRow
@@ -12,6 +13,7 @@ from rustybt.data.sources.registry import SourceInfo, get_source, list_sources, 
 __all__ = [
     "CSVDataSource",
     "CSVDirDataSource",
+    "CachedDataSource",
     "DataQualityWarning",
     "DataSource",
     "Delivery",
@@ -20,6 +22,7 @@ __all__ = [
     "IngestReport",
     "QuarantinedRow",
     "SourceInfo",
+    "StaleDataWarning",
     "get_source",
     "ingest_frame",
     "list_sources",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from rustybt.data.sources import bridge
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.adapters.series import StreamedBar
+    from rustybt.data.bundles.counted import CacheUse
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.ingest.plan import IngestPlan
     from rustybt.data.sources.ingest.report import IngestReport
@@ -49,10 +51,13 @@ class DataSource(ABC):
         Registry name, such as ``csv``.
     symbols_per_fetch
         How many symbols `deliver` asks `fetch` for at once.
+    is_local
+        Whether the bars lie on this machine already: nothing is gained by a cache.
     """
 
     name: ClassVar[str] = ""
     symbols_per_fetch: ClassVar[int] = 50
+    is_local: ClassVar[bool] = False
 
     @abstractmethod
     async def fetch(self, symbols: Symbols, start: Any, end: Any, frequency: str | Frequency = "1d") -> pl.DataFrame:
@@ -171,6 +176,50 @@ class DataSource(ABC):
             hint="rustybt sources list shows which can",
         )
 
+    @property
+    def requests_made(self) -> int:
+        """HTTP requests that this source has sent so far, failed ones and repetitions included; 0 where it sends none."""
+        return 0
+
+    def requests_for(self, symbols: int, start: int, end: int, frequency: Frequency) -> int:
+        """Return about how many requests bars of so many symbols take where nothing of them is cached.
+
+        Parameters
+        ----------
+        start, end
+            Microseconds since 1970 UTC, both included.
+        """
+        del start, end, frequency
+        return -(-symbols // self.symbols_per_fetch)
+
+    def wants_cache(self) -> bool:
+        """Return whether a cache before it would save requests."""
+        return not self.is_local
+
+    def cache_identity(self) -> Mapping[str, Any]:
+        """Return the JSON values that tell this source's answers from those of another one of its name; by default its options.
+
+        What only says how the source is reached makes no difference and is left out by the cache.
+        """
+        return self.options()
+
+    def take_use(self) -> CacheUse | None:
+        """Return what answers since the last call took from a cache; None where there is none."""
+        return None
+
+    def require_newer(self, newer_than: Mapping[str, float]) -> None:  # noqa: B027  nothing is kept here
+        """Do not answer with bars of a symbol that were fetched before a moment, Unix seconds."""
+
+    def was_ingested(  # noqa: B027  as above
+        self, store: BundleStore, reference: str, symbols: Sequence[str], frequency: Frequency
+    ) -> None:
+        """Take note that a bundle holds what was delivered of some symbols."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Tells the time, Unix seconds."""
+        return time.time
+
     def limits(self) -> VendorLimits | None:
         """Return what the vendor allows; None for a source without limits."""
         return None
@@ -253,6 +302,7 @@ class DataSource(ABC):
         calendar: str | None = None,
         op_id: str | None = None,
         clock: Callable[[], float] = time.time,
+        use_cache: bool = True,
     ) -> IngestReport:
         """Fetch, check and store bars as one new version of a bundle; nothing is visible until all of it is.
 
@@ -274,6 +324,8 @@ class DataSource(ABC):
             Trading calendar of the bundle; None is the source's, the bundle's own, or the one of venue and asset type.
         clock
             Unix seconds; bars that end later are not final and set aside.
+        use_cache
+            Where the source is a vendor: take from the cache of the store's home what it has, and keep what comes.
 
         Raises
         ------
@@ -286,9 +338,17 @@ class DataSource(ABC):
         BundleError
             The store refused; nothing is visible.
         """
+        from rustybt.data.bundles.store import BundleStore
         from rustybt.data.sources.ingest.ingest import Ingest
 
         request = self.request(symbols, start, end, frequency)
+        if use_cache and self.wants_cache() and self.answers(request) is not None:
+            from rustybt.data.sources.cached_source import CachedDataSource
+
+            with nullcontext(store) if store is not None else BundleStore() as target:
+                source = CachedDataSource(self, store=target)
+                ingest = Ingest(source, request, strict=strict, progress=progress, actions=tuple(actions), clock=clock)
+                return ingest.into(bundle_name, target, calendar=calendar, replace=replace, op_id=op_id)
         ingest = Ingest(self, request, strict=strict, progress=progress, actions=tuple(actions), clock=clock)
         return ingest.into(bundle_name, store, calendar=calendar, replace=replace, op_id=op_id)
 

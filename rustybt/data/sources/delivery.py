@@ -10,7 +10,8 @@ import polars as pl
 from rustybt.market.bars import empty_bars, join_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
 
     from rustybt.errors import SourceError
     from rustybt.market.assets import AssetAttributes
@@ -24,6 +25,10 @@ QUARANTINE_SCHEMA = pl.Schema(
 
 class DataQualityWarning(UserWarning):
     """Rows or symbols were left out of an answer that has no report to list them in."""
+
+
+class StaleDataWarning(UserWarning):
+    """An answer may lack newer bars, because the caller allowed that or nothing may be asked for."""
 
 
 def empty_quarantine() -> pl.DataFrame:
@@ -63,6 +68,12 @@ class Delivery:
         Symbols that the source knows, without a bar in the range, with the reason.
     resampled_from
         Frequency that the bars were made of, where the source lacks the one asked for.
+    first_bars
+        First day that the source has bars of, by symbol, where it says.
+    as_of
+        Unix seconds by the source's clock: later bars were not final when it was asked. None where it does not say.
+    fetched_at
+        Unix seconds at which the oldest of these bars were fetched; None for just now.
     files
         Base name and SHA-256 of each local file read.
     notes
@@ -81,6 +92,9 @@ class Delivery:
     failures: Mapping[str, SourceError] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     resampled_from: str = ""
+    first_bars: Mapping[str, date] = field(default_factory=dict)
+    as_of: float | None = None
+    fetched_at: float | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -104,9 +118,43 @@ def join_deliveries(deliveries: Iterable[Delivery]) -> Delivery:
         failures={symbol: value for part in parts for symbol, value in part.failures.items()},
         skipped={symbol: value for part in parts for symbol, value in part.skipped.items()},
         resampled_from=next((part.resampled_from for part in parts if part.resampled_from), ""),
+        first_bars={symbol: value for part in parts for symbol, value in part.first_bars.items()},
+        as_of=min((part.as_of for part in parts if part.as_of is not None), default=None),
+        fetched_at=min((part.fetched_at for part in parts if part.fetched_at is not None), default=None),
         files={},
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def split_by_symbol(delivery: Delivery) -> Iterator[tuple[str, Delivery]]:
+    """Yield what a delivery says of each symbol that is finished; one that failed is not."""
+    named = {*delivery.skipped, *delivery.assets, *delivery.aliases}
+    held = delivery.bars["symbol"].unique().to_list() if delivery.bars.height else []
+    symbols = sorted({*held, *named, *delivery.quarantined["symbol"].unique().drop_nulls()} - set(delivery.failures))
+    for at, symbol in enumerate(symbols):
+        alone = len(symbols) == 1
+        mask = delivery.bars["symbol"] == symbol
+        missing = delivery.missing_volume
+        yield (
+            symbol,
+            Delivery(
+                bars=delivery.bars if alone else delivery.bars.filter(mask),
+                quarantined=delivery.quarantined if alone else delivery.quarantined.filter(pl.col("symbol") == symbol),
+                missing_volume=missing if alone or missing is None else missing.filter(mask),
+                assets={symbol: delivery.assets[symbol]} if symbol in delivery.assets else {},
+                actions=tuple(action for action in delivery.actions if action.symbol == symbol),
+                tells_all_events=delivery.tells_all_events,
+                price_basis=delivery.price_basis,
+                number_rule=delivery.number_rule,
+                aliases={symbol: delivery.aliases[symbol]} if symbol in delivery.aliases else {},
+                skipped={symbol: delivery.skipped[symbol]} if symbol in delivery.skipped else {},
+                resampled_from=delivery.resampled_from,
+                first_bars={symbol: delivery.first_bars[symbol]} if symbol in delivery.first_bars else {},
+                as_of=delivery.as_of,
+                fetched_at=delivery.fetched_at,
+                notes=delivery.notes if at == 0 else (),
+            ),
+        )
 
 
 def join_missing(parts: Iterable[tuple[int, pl.Series | None]]) -> pl.Series | None:

@@ -64,6 +64,7 @@ class FrameDataSource(DataSource):
     """
 
     name: ClassVar[str] = "frame"
+    is_local: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -575,9 +575,16 @@ def test_an_adapter_can_be_used_after_it_was_closed(server, make):
 
 def test_a_plan_counts_bars_outside_the_session_too(server, make):
     adapter = make(server)
-    # 100 sessions of 390 minutes arrive as up to 960 each.
-    assert adapter.pages(0, 0, FREQUENCIES["1m"], 39_000) == 10
-    assert adapter.pages(0, 0, FREQUENCIES["1d"], 2_520) == 1
+    # 100 sessions of 390 minutes arrive as up to 960 each; one request more is for corporate actions.
+    assert adapter.pages(0, 0, FREQUENCIES["1m"], 39_000) == 10 + 1
+    assert adapter.pages(0, 0, FREQUENCIES["1d"], 2_520) == 1 + 1
+
+
+def test_a_plan_counts_the_groups_of_symbols_that_fit_on_a_page(server, make):
+    adapter = make(server)
+    start, end = parse_range("2020-01-01", "2023-12-31", FREQUENCIES["1d"])
+    # 1,461 days are taken for 1,045 sessions at most, nine symbols a page: three full groups, one of three symbols.
+    assert adapter.pages(start, end, FREQUENCIES["1d"], 30 * 1_006, 30) == 4 + 1
 
 
 def test_more_bars_are_expected_than_can_be():

@@ -2,6 +2,8 @@ import sqlite3
 
 import pytest
 
+from rustybt.data.bundles.assets import AssetDB
+from rustybt.data.bundles.metadata import BundleMetadata
 from rustybt.data.bundles.metadata_store.database import Database
 from rustybt.data.bundles.metadata_store.migrations import MIGRATIONS, Migration, migrate, schema_version
 from rustybt.data.bundles.store import BundleStore
@@ -9,10 +11,10 @@ from rustybt.errors import SchemaVersionError
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
 
-SECOND = Migration(
-    2, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
+LATER = Migration(
+    3, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
 )
-NEXT = (*MIGRATIONS, SECOND)
+NEXT = (*MIGRATIONS, LATER)
 
 
 @pytest.fixture
@@ -37,13 +39,13 @@ def columns(home):
 def test_an_older_database_is_upgraded_when_it_is_opened(old_home, way):
     database = Database(old_home, migrations=NEXT, clock=lambda: 123.9)
     with getattr(database, way)() as connection:
-        assert schema_version(connection) == 2
+        assert schema_version(connection) == 3
         assert connection.exec_driver_sql("SELECT tag, colour FROM bundle_tags").all() == [("golden", None)]
         assert connection.exec_driver_sql(
-            "SELECT version, description, applied_at FROM schema_migrations WHERE version = 2"
-        ).all() == [(2, "colours", 123)]
+            "SELECT version, description, applied_at FROM schema_migrations WHERE version = 3"
+        ).all() == [(3, "colours", 123)]
     database.close()
-    assert columns(old_home)[1] == 2
+    assert columns(old_home)[1] == 3
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(old_home):
@@ -51,10 +53,10 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(old_home):
         connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
         raise RuntimeError("no")
 
-    database = Database(old_home, migrations=(*MIGRATIONS, Migration(2, "bad", fail)))
+    database = Database(old_home, migrations=(*MIGRATIONS, Migration(3, "bad", fail)))
     with pytest.raises(RuntimeError), database.write():
         pass
-    assert columns(old_home) == (["bundle_name", "tag", "version", "created_at"], 1) or columns(old_home)[1] == 1
+    assert columns(old_home)[1] == 2
     assert "colour" not in columns(old_home)[0]
     with BundleStore(old_home) as store:
         assert store.tags("us") == {"golden": 1}
@@ -66,6 +68,7 @@ def test_a_new_home_walks_all_steps(tmp_path):
         assert connection.exec_driver_sql("SELECT version FROM schema_migrations ORDER BY version").scalars().all() == [
             1,
             2,
+            3,
         ]
         assert migrate(connection, 0, NEXT) == []
 
@@ -78,8 +81,82 @@ def test_a_newer_database_is_left_alone(old_home):
     with BundleStore(old_home) as store:
         for use in (lambda: store.open("us"), store.list_bundles, store.recover, lambda: store.tag("us", "x"),
                     lambda: store.commit("us", frame_of_bars([("A", "2024-01-02", 2)]), Provenance("test"))):  # fmt: skip
-            with pytest.raises(SchemaVersionError, match="schema version 2, this rustybt knows up to 1") as caught:
+            with pytest.raises(SchemaVersionError, match="schema version 3, this rustybt knows up to 2") as caught:
                 use()
             assert caught.value.exit_code == 6
             assert "pip install --upgrade" in caught.value.hint
     assert (old_home / ".rustybt" / "metadata.sqlite").read_bytes() == before
+
+
+CACHE_TABLES = {
+    *("cache_usage", "cache_datasets", "cache_files", "cache_segments", "cache_series", "cache_revisions"),
+    "cache_requests",
+}  # fmt: skip
+
+
+def query(home, sql):
+    connection = sqlite3.connect(f"file:{home / '.rustybt' / 'metadata.sqlite'}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def tables(home):
+    return {name for (name,) in query(home, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def rows(home):
+    """Return every row of every table, but for what says how old the tables are."""
+    names = tables(home) - CACHE_TABLES - {"schema_migrations"}
+    return {name: query(home, f"SELECT * FROM {name} ORDER BY rowid") for name in names}
+
+
+@pytest.fixture
+def first_home(home):
+    """A home of the first schema, with a bundle, a tag and statistics in it."""
+    with BundleStore(home) as store:
+        store.database = Database(home, migrations=MIGRATIONS[:1])
+        store.asset_db = AssetDB(store.database)
+        store.commit("us", frame_of_bars([("A", "2024-01-02", 1), ("B", "2024-01-02", 2)]), Provenance("test"))
+        store.tag("us", "golden")
+        with store.database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO cache_statistics VALUES (86400, 7, 2, 1.5, 20.0)")
+            connection.exec_driver_sql("INSERT INTO bundle_cache VALUES ('k', 'us', 'a.parquet', 1, 2, 3, 4)")
+        store.database.close()
+    assert query(home, "PRAGMA user_version") == [(1,)]
+    assert not tables(home) & CACHE_TABLES
+    return home
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_a_database_of_the_first_schema_walks_to_the_second_and_keeps_its_rows(first_home, way):
+    before = rows(first_home)
+    assert before["cache_statistics"] == [(86400, 7, 2, 1.5, 20.0)]
+    database = Database(first_home)
+    with getattr(database, way)() as connection:
+        assert schema_version(connection) == 2
+    database.close()
+    assert rows(first_home) == before
+    assert "cache_usage" in tables(first_home)
+    assert query(first_home, "SELECT count(*) FROM cache_usage") == [(0,)]
+    with BundleStore(first_home) as store:
+        assert store.open("us").read().height == 2
+        assert store.tags("us") == {"golden": 1}
+        BundleMetadata.use(store)
+        try:
+            (day,) = BundleMetadata.get_cache_statistics()
+            assert (day["hit_count"], day["avg_fetch_latency_ms"]) == (7, 20.0)
+            assert BundleMetadata.find_cached("k") == "us"
+        finally:
+            BundleMetadata.use(None)
+
+
+def test_a_database_that_walked_has_the_tables_and_columns_of_a_new_one(first_home, tmp_path):
+    for home in (first_home, tmp_path / "new"):
+        database = Database(home)
+        with database.write():
+            pass
+        database.close()
+    shape = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    assert query(first_home, shape) == query(tmp_path / "new", shape)

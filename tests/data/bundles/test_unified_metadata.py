@@ -6,13 +6,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from rustybt.data.bundles import counters as counters_module
 from rustybt.data.bundles import metadata_schema
-from rustybt.data.bundles.counters import CacheCounters
 from rustybt.data.bundles.metadata import BundleMetadata
-from rustybt.data.bundles.metadata_store import catalog
 from rustybt.data.bundles.store import BundleStore
-from rustybt.errors import BundleNameError, BundleNotFoundError, ConflictError, RequestError
+from rustybt.errors import BundleNameError, BundleNotFoundError, RequestError
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality_report import QualityReport
 from rustybt.testing.bars import frame_of_bars
@@ -71,7 +68,7 @@ class TestSchema:
                 assert columns[name] == (kind, default, key), (table, name)
         indexes = {row[0] for row in query(store, "SELECT name FROM sqlite_master WHERE type = 'index'")}
         assert indexes >= SEED_INDEXES
-        assert query(store, "PRAGMA user_version") == [(1,)]
+        assert query(store, "PRAGMA user_version") == [(2,)]
         assert query(store, "SELECT version, description FROM schema_migrations")[0][0] == 1
 
     def test_the_module_names_every_table(self):
@@ -250,35 +247,7 @@ class TestCache:
         assert query(store, "SELECT count(*) FROM cache_statistics") == [(0,)]
         (today,) = catalogue.get_cache_statistics()
         assert (today["hit_count"], today["miss_count"], today["stat_date"] % 86_400) == (5, 2, 0)
-        catalogue.increment_hit_count(counters_module.FLUSH_COUNT)
-        assert query(store, "SELECT hit_count FROM cache_statistics") == [(5 + counters_module.FLUSH_COUNT,)]
-
-
-class TestCounters:
-    def test_they_are_flushed_when_some_seconds_have_passed(self, store, monkeypatch):
-        moments = iter([100.0, 101.0, 106.0, 106.0, 106.0])
-        monkeypatch.setattr(counters_module.time, "monotonic", lambda: next(moments))
-        counted = CacheCounters(store.database, clock=lambda: 86_400.0 * 3 + 5)
-        counted.hit()
-        assert not store.database.exists()
-        counted.hit()
-        assert query(store, "SELECT stat_date, hit_count FROM cache_statistics") == [(86_400 * 3, 2)]
-
-    def test_a_busy_home_stops_nobody_and_nothing_is_lost(self, store, monkeypatch):
-        counted = CacheCounters(store.database, clock=lambda: 0.0)
-        real = catalog.add_counts
-        monkeypatch.setattr(catalog, "add_counts", lambda *_: (_ for _ in ()).throw(ConflictError("busy")))
-        counted.hit(3)
-        counted.accessed("k")
-        counted.flush_quietly()
-        with pytest.raises(ConflictError):
-            counted.flush()
-        counted.miss()
-        counted.accessed("k")
-        monkeypatch.setattr(catalog, "add_counts", real)
-        counted.flush()
-        counted.flush()
-        assert query(store, "SELECT hit_count, miss_count FROM cache_statistics") == [(3, 1)]
+        assert set(today) == {"stat_date", "hit_count", "miss_count", "total_size_mb", "avg_fetch_latency_ms"}
 
 
 class TestWhichHome:

@@ -282,6 +282,8 @@ class AlpacaAdapter(BaseDataAdapter):
             work = partial(client.get, path, dict(params), api_version=version, base_url=base_url)
             return await asyncio.get_running_loop().run_in_executor(self._pool(), work)
 
+        # Without a key nothing is sent, and nothing counted.
+        self._open()
         return await self.call(what, request)
 
     def _open(self) -> Any:
@@ -339,11 +341,16 @@ class AlpacaAdapter(BaseDataAdapter):
         known = await self._directory.load(required=True)
         return sorted(symbol for symbol, asset in (known or {}).items() if asset.is_active)
 
-    def pages(self, start: int, end: int, frequency: Frequency, bars: int) -> int:
-        """Return how many pages the bars fill; those before the open and after the close arrive as well."""
-        del start, end
+    def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
+        """Return how many pages the bars fill, and the one of corporate actions.
+
+        Bars before the open and after the close arrive as well; a page holds only symbols that fit on it as a whole.
+        """
         delivered = bars * EXTENDED_MINUTES // 390 if frequency.is_intraday else bars
-        return max(1, -(-delivered // PAGE))
+        fit = max(1, PAGE // bars_due(start, end, frequency))
+        whole, rest = divmod(symbols, fit)
+        groups = [fit] * whole + ([rest] if rest else [])
+        return sum(max(1, -(-delivered * group // (symbols * PAGE))) for group in groups) + 1
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:
         """Yield the bar of each minute as Alpaca pushes it."""

@@ -263,6 +263,8 @@ class AlphaVantageAdapter(BaseDataAdapter):
             with reading("alphavantage", what):
                 return read(text)
 
+        # Without a key nothing is sent, and nothing counted.
+        self._open()
         return await self.call(what, request)
 
     def _open(self) -> Any:
@@ -321,10 +323,10 @@ class AlphaVantageAdapter(BaseDataAdapter):
             adjustment="raw",
         )
 
-    def pages(self, start: int, end: int, frequency: Frequency, bars: int) -> int:
-        """Return 1 for daily and longer bars, the number of months for shorter ones."""
-        del bars
-        own = len(_months(start, end)) if frequency.is_intraday else 1
+    def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
+        """Return 1 for daily and longer bars, the number of months for shorter ones; one more for their events."""
+        del bars, symbols
+        own = len(_months(start, min(end, int(self.connection.clock() * 1_000_000)))) if frequency.is_intraday else 1
         return max(1, own + (self._adjusted and frequency != DAILY))
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> Any:

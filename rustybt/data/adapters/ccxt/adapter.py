@@ -11,7 +11,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.adapters.base import BaseDataAdapter
-from rustybt.data.adapters.ccxt.client import close_forgotten, exact_numbers, make_client, public_host
+from rustybt.data.adapters.ccxt.client import (
+    close_forgotten,
+    count_requests,
+    exact_numbers,
+    make_client,
+    public_host,
+)
 from rustybt.data.adapters.ccxt.errors import map_ccxt_error
 from rustybt.data.adapters.ccxt.facts import facts_of, limits_of
 from rustybt.data.adapters.ccxt.paging import BarWalk, Row, check_page, to_bars
@@ -64,6 +70,7 @@ class CCXTAdapter(BaseDataAdapter):
     """
 
     name: ClassVar[str] = "ccxt"
+    asset_type: ClassVar[str] = "crypto"
 
     def __init__(self, connection: Connection, *, exchange: str = "binance") -> None:
         self.exchange = exchange.strip().lower()
@@ -176,6 +183,11 @@ class CCXTAdapter(BaseDataAdapter):
         """Make one request; an answer that ccxt stumbles over is the exchange's fault, not the program's."""
         with reading(self.exchange, what):
             return await request()
+
+    def count_attempt(self) -> None:
+        """Count the request where the client is the caller's; our own counts what it sends, often more than one."""
+        if not self._counts_itself:
+            super().count_attempt()
 
     def map_error(self, error: Exception) -> SourceError | None:
         """Return what one of ccxt's exceptions means."""
@@ -314,7 +326,9 @@ class CCXTAdapter(BaseDataAdapter):
     def _own(self, client: Any) -> None:
         """Use `client`, and close it when this adapter is forgotten; not one that the caller brought."""
         self._client = client
-        if client is not self.connection.client:
+        self._counts_itself = client is not self.connection.client
+        if self._counts_itself:
+            count_requests(client, self.request_count)
             self._forgotten = weakref.finalize(self, close_forgotten, client)
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from rustybt.data.adapters.connection import Connection
+    from rustybt.data.adapters.request_count import RequestCount
     from rustybt.data.adapters.transport import Transport
 
 _CLOSE_SECONDS = 0.5
@@ -167,6 +168,19 @@ def close_forgotten(client: Any) -> None:
         # At the end of the program nobody else would wait; it takes a millisecond.
         with suppress(TimeoutError):
             closing.exception(_CLOSE_SECONDS)
+
+
+def count_requests(client: Any, count: RequestCount) -> None:
+    """Have `client` count each HTTP request: for one list of markets, some exchanges are asked several times."""
+    # Of a client that was counted for another before, what is below that.
+    given_fetch = getattr(client.fetch, "rustybt_counted", client.fetch)
+
+    async def fetch(*given: Any, **named: Any) -> Any:
+        count.add()
+        return await given_fetch(*given, **named)
+
+    fetch.rustybt_counted = given_fetch  # type: ignore[attr-defined]
+    client.fetch = fetch
 
 
 # -- strict answers --------------------------------------------------------------------------------------------------

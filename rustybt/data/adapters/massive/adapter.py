@@ -357,9 +357,9 @@ class MassiveAdapter(BaseDataAdapter):
             adjustment="splits" if self._adjusted else "none",
         )
 
-    def pages(self, start: int, end: int, frequency: Frequency, bars: int) -> int:
+    def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
         """Return how many requests `bars` take."""
-        del start, end
+        del start, end, symbols
         return page_count(bars, frequency)
 
     def subscribe(self, symbols: Sequence[str], frequency: Frequency) -> AsyncIterator[StreamedBar]:

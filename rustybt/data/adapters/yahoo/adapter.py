@@ -118,13 +118,20 @@ class YahooAdapter(BaseDataAdapter):
                 answers[symbol] = error
         return answers
 
-    def pages(self, start: int, end: int, frequency: Frequency, bars: int) -> int:
+    def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
         """Return the requests for bars, and the one for actions that intraday bars need."""
-        del bars
+        del bars, symbols
         if not frequency.is_intraday:
             return 1
-        seconds = (end - start) // 1_000_000 + 1
+        now = int(self.connection.clock())
+        deepest = now - self.limits.depth_days[frequency.name] * DAY_SECONDS + 60
+        seconds = min(end // 1_000_000, now) + 1 - max(start // 1_000_000, deepest)
         return max(1, -(-seconds // (DAYS_A_REQUEST[frequency.name] * DAY_SECONDS))) + 1
+
+    def count_attempt(self) -> None:
+        """Count the request where the session is the caller's; our own counts what it sends, also for cookies."""
+        if self.connection.client is not None:
+            super().count_attempt()
 
     def map_error(self, error: Exception) -> SourceError | None:
         """Return what an exception of yfinance or of its session stands for."""
@@ -297,7 +304,7 @@ class YahooAdapter(BaseDataAdapter):
     def _connected(self) -> YahooClient:
         with self._lock:
             if self._client is None:
-                self._client = YahooClient(self.connection)
+                self._client = YahooClient(self.connection, self.request_count)
             return self._client
 
     def _workers(self) -> ThreadPoolExecutor:

@@ -12,6 +12,7 @@ from rustybt.errors import MissingDependencyError, RequestError
 
 if TYPE_CHECKING:
     from rustybt.data.adapters.connection import Connection
+    from rustybt.data.adapters.request_count import RequestCount
     from rustybt.data.adapters.transport import Transport
 
 HOST = "https://query2.finance.yahoo.com"
@@ -51,6 +52,11 @@ class YahooClient:
     user, and an answer must be as fresh as its provenance says: so each of these has a client of its own, with its cookies
     in memory. The user's settings in ``yfinance.config`` stay as they are, and hold where a source says nothing else.
 
+    Parameters
+    ----------
+    count
+        Told of every request, also of those for cookies; not of those of a session that the connection brings.
+
     Raises
     ------
     MissingDependencyError
@@ -59,7 +65,7 @@ class YahooClient:
         The client that the connection brings is no session of curl_cffi or requests.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, count: RequestCount) -> None:
         try:
             from yfinance.data import YfData
         except ImportError as error:
@@ -77,7 +83,7 @@ class YahooClient:
         if given is not None and not hasattr(given, "get"):
             raise RequestError("the client of source yfinance is a session, such as curl_cffi.requests.Session()")
         self._is_own = given is None
-        self._session = make_session(connection.transport) if given is None else given
+        self._session = make_session(connection.transport, count) if given is None else given
         self._timeout_seconds = connection.transport.timeout_seconds
         self._client = _apart(YfData, self._session)
 
@@ -136,10 +142,10 @@ def _raise_refusal(response: Any) -> None:
         raise YahooRefusal(status, bytes(response.content), response.headers.get("Retry-After"))
 
 
-def make_session(transport: Transport) -> Any:
-    """Return a session that looks like a browser, as yfinance's own, and goes where `transport` says."""
+def make_session(transport: Transport, count: RequestCount) -> Any:
+    """Return a session that looks like a browser, as yfinance's own, goes where `transport` says, and is counted."""
     more: dict[str, Any] = {} if transport.ca_bundle is None else {"verify": transport.ca_bundle}
-    return _session_class()(transport, impersonate="chrome", **more)
+    return _session_class()(transport, count, impersonate="chrome", **more)
 
 
 @lru_cache(maxsize=1)
@@ -149,9 +155,10 @@ def _session_class() -> Any:
     class YahooSession(Session):  # type: ignore[type-arg]
         """Applies base address, proxy and patience to each request that the client makes, also for cookies."""
 
-        def __init__(self, transport: Transport, **options: Any) -> None:
+        def __init__(self, transport: Transport, count: RequestCount, **options: Any) -> None:
             super().__init__(**options)
             self._transport = transport
+            self._count = count
 
         def request(self, method: Any, url: str, **options: Any) -> Any:  # type: ignore[override]  # hands all on
             transport = self._transport
@@ -162,6 +169,7 @@ def _session_class() -> Any:
                 # Of this session alone: yfinance would set the session's from its own setting.
                 options["proxies"] = {"http": transport.proxy, "https": transport.proxy}
             options["timeout"] = transport.timeout_seconds
+            self._count.add()
             if not is_chart:
                 # For cookies: the client goes on without where it cannot have them.
                 return super().request(method, url, **options)

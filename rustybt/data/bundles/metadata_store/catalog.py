@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from rustybt.data.bundles.metadata_schema import bundle_cache, bundle_metadata, bundle_symbols, cache_statistics
+from rustybt.data.bundles.metadata_schema import (
+    bundle_cache,
+    bundle_metadata,
+    bundle_symbols,
+    cache_requests,
+    cache_statistics,
+)
+from rustybt.data.bundles.metadata_schema import (
+    cache_usage as _usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +27,12 @@ _VISIBLE = [column for column in bundle_metadata.c if column.name not in _INTERN
 EDITABLE = frozenset(c.name for c in _VISIBLE) - {"bundle_name", "created_at", "updated_at"}
 
 _GET = select(*_VISIBLE).where(bundle_metadata.c.bundle_name == bindparam("name"))
-_CACHED = select(bundle_cache.c.bundle_name).where(bundle_cache.c.cache_key == bindparam("key"))
+_CACHED = (
+    select(bundle_cache.c.bundle_name)
+    .where(bundle_cache.c.cache_key == bindparam("key"))
+    .union(select(cache_requests.c.dataset).where(cache_requests.c.cache_key == bindparam("key")))
+    .limit(1)
+)
 
 
 def get_bundle(connection: Connection, name: str) -> dict[str, Any] | None:
@@ -70,7 +84,7 @@ def save_cache_entry(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def find_cached(connection: Connection, cache_key: str) -> str | None:
-    """Return the bundle behind a cache key, or None."""
+    """Return the bundle behind the key of a cached file or of a whole request, or None."""
     return connection.execute(_CACHED, {"key": cache_key}).scalar_one_or_none()
 
 
@@ -100,6 +114,41 @@ def add_counts(connection: Connection, day: int, hits: int, misses: int) -> None
             set_={"hit_count": table.hit_count + hits, "miss_count": table.miss_count + misses},
         )
     )
+
+
+def add_usage(connection: Connection, day: int, source: str, counts: Mapping[str, float]) -> None:
+    """Add `counts` by column to what `source` was used for on a day (Unix seconds of its UTC midnight)."""
+    statement = upsert(_usage).values(stat_date=day, source=source, **counts)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["stat_date", "source"],
+            set_={column: _usage.c[column] + count for column, count in counts.items()},
+        )
+    )
+
+
+def note_size_and_latency(connection: Connection, day: int) -> None:
+    """Set the cache's size now (MiB) and the day's mean time of a fetch, weighted by fetches, in the day's statistics."""
+    fetched = select(func.sum(_usage.c.fetch_seconds), func.sum(_usage.c.fetches)).where(_usage.c.stat_date == day)
+    seconds, fetches = connection.execute(fetched).one()
+    values = {"total_size_mb": cache_size(connection) / 1024**2}
+    if fetches:
+        values["avg_fetch_latency_ms"] = seconds * 1_000 / fetches
+    connection.execute(update(cache_statistics).where(cache_statistics.c.stat_date == day).values(**values))
+
+
+def cache_usage(connection: Connection, since_day: int | None = None) -> list[dict[str, Any]]:
+    """Return what the cache was used for by day and source, oldest first.
+
+    Parameters
+    ----------
+    since_day
+        Unix seconds of the first UTC midnight to return; None returns every day.
+    """
+    query = select(_usage).order_by(_usage.c.stat_date, _usage.c.source)
+    if since_day is not None:
+        query = query.where(_usage.c.stat_date >= since_day)
+    return [row._asdict() for row in connection.execute(query)]
 
 
 def touch_cache_entries(connection: Connection, touched: Sequence[Mapping[str, Any]]) -> None:

@@ -63,7 +63,7 @@ class Database:
         self.folder = home / INTERNAL_FOLDER
         self.path = self.folder / "metadata.sqlite"
         self._lock_timeout_seconds = lock_timeout_seconds
-        self._clock = clock
+        self.clock = clock
         self._migrations = migrations
         self._reader: Engine | None = None
         self._writer: Engine | None = None
@@ -204,13 +204,15 @@ class Database:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def write(self, *, allow_new: bool = False) -> Iterator[Connection]:
+    def write(self, *, allow_new: bool = False, lock_timeout_seconds: float | None = None) -> Iterator[Connection]:
         """Yield a connection inside one IMMEDIATE transaction under the writer's lock; COMMIT is durable on return.
 
         Parameters
         ----------
         allow_new
             Make a new database even where bundles without one are here: recovery fills it.
+        lock_timeout_seconds
+            How long to wait for another writer; None waits as long as the database was told to.
 
         Raises
         ------
@@ -219,7 +221,7 @@ class Database:
         StorageError
             The home cannot be written, or the disk is full; nothing was changed.
         """
-        with self.locked():
+        with self.locked(lock_timeout_seconds):
             is_new = not (self.path.exists() if allow_new else self.exists())
             # Its pool keeps nothing: the connection is really closed when this block is left, still under the lock.
             with (
@@ -229,23 +231,24 @@ class Database:
             ):
                 if not allow_new and not schema_version(connection):
                     self._refuse_lost_bundles("is empty")
-                migrate(connection, int(self._clock()), self._migrations)
+                migrate(connection, int(self.clock()), self._migrations)
                 yield connection
             if is_new:
                 sync_directory(self.folder)
                 sync_directory(self.home)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, timeout_seconds: float | None = None) -> Iterator[None]:
         """Hold the writer's lock of the home; a process that dies gives it back."""
         self.prepare()
-        lock = FileLock(self.folder / "metadata.lock", timeout=self._lock_timeout_seconds)
+        patience = self._lock_timeout_seconds if timeout_seconds is None else timeout_seconds
+        lock = FileLock(self.folder / "metadata.lock", timeout=patience)
         try:
             with translated("lock", self.folder):
                 lock.acquire()
         except Timeout as error:
             raise ConflictError(
-                f"another process has been writing to {self.home} for more than {self._lock_timeout_seconds:g} s",
+                f"another process has been writing to {self.home} for more than {patience:g} s",
                 hint="run the command again, or raise bundle.lock_timeout_seconds",
             ) from error
         try:
@@ -281,14 +284,17 @@ class Database:
 
     def _writing_engine(self) -> Engine:
         """Return one engine for all writes, so that statements are compiled once."""
+        if self._writer is not None:
+            return self._writer
         with self._mutex:
             if self._writer is None:
-                self._writer = create_engine("sqlite://", creator=self._connect_for_writing, poolclass=NullPool)
+                engine = create_engine("sqlite://", creator=self._connect_for_writing, poolclass=NullPool)
 
-                @event.listens_for(self._writer, "begin")
+                @event.listens_for(engine, "begin")
                 def begin(connection: Connection) -> None:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+                self._writer = engine
             return self._writer
 
     def _connect_for_writing(self) -> sqlite3.Connection:

@@ -23,8 +23,32 @@ class Migration:
     apply: Callable[[Connection], None]
 
 
+#: What the second step brought; every other table is as old as the first.
+_CACHE_TABLES = {
+    "cache_usage",
+    "cache_datasets",
+    "cache_files",
+    "cache_segments",
+    "cache_series",
+    "cache_revisions",
+    "cache_requests",
+}
+
+
+def _create_first_tables(connection: Connection) -> None:
+    tables = [table for name, table in schema.metadata.tables.items() if name not in _CACHE_TABLES]
+    schema.metadata.create_all(connection, tables=tables)
+
+
+def _create_cache_tables(connection: Connection) -> None:
+    """Create what is missing: rows of a table that is there already stay."""
+    tables = [table for name, table in schema.metadata.tables.items() if name in _CACHE_TABLES]
+    schema.metadata.create_all(connection, tables=tables, checkfirst=True)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
-    Migration(1, "bundles, versions, files, assets, actions, coverage, cache", schema.metadata.create_all),
+    Migration(1, "bundles, versions, files, assets, actions, coverage, cache", _create_first_tables),
+    Migration(2, "what is cached, until when, and how often it was used", _create_cache_tables),
 )
 
 

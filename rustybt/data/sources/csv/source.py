@@ -87,6 +87,7 @@ class CSVDataSource(DataSource):
     """
 
     name: ClassVar[str] = "csv"
+    is_local: ClassVar[bool] = True
     _event_columns: ClassVar[bool] = False
 
     def __init__(

@@ -259,6 +259,8 @@ class IngestJob:
                 self.failures.update(delivery.failures)
                 answered.update(delivery.failures)
                 answered.update(self.journal.add(delivery, is_whole=is_whole))
+                if delivery.fetched_at is not None:
+                    self.began = min(self.began, delivery.fetched_at)
         except SourceError as error:
             if not self.journal.symbols:
                 raise

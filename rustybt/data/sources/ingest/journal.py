@@ -13,13 +13,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.storage import LocalStorage
-from rustybt.data.sources.delivery import Delivery, join_deliveries
+from rustybt.data.sources.delivery import Delivery, join_deliveries, split_by_symbol
 from rustybt.data.sources.ingest.journal_file import (
     JournalEntry,
     encode_entry,
     encode_file,
     read_index,
-    split_by_symbol,
 )
 from rustybt.errors import RustybtError
 from rustybt.logging import get_logger

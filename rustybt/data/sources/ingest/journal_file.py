@@ -21,7 +21,7 @@ from rustybt.market.bars import BAR_COLUMNS, BAR_SCHEMA, empty_bars
 from rustybt.market.corporate_actions import CorporateAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 _MAGIC = b"rustybt-journal-1\n"
@@ -63,34 +63,6 @@ class JournalEntry:
             ) from error
 
 
-def split_by_symbol(delivery: Delivery) -> Iterator[tuple[str, Delivery]]:
-    """Yield what a delivery says of each symbol that is finished; one that failed is not."""
-    named = {*delivery.skipped, *delivery.assets, *delivery.aliases}
-    held = delivery.bars["symbol"].unique().to_list() if delivery.bars.height else []
-    symbols = sorted({*held, *named, *delivery.quarantined["symbol"].unique().drop_nulls()} - set(delivery.failures))
-    for at, symbol in enumerate(symbols):
-        alone = len(symbols) == 1
-        mask = delivery.bars["symbol"] == symbol
-        missing = delivery.missing_volume
-        yield (
-            symbol,
-            Delivery(
-                bars=delivery.bars if alone else delivery.bars.filter(mask),
-                quarantined=delivery.quarantined if alone else delivery.quarantined.filter(pl.col("symbol") == symbol),
-                missing_volume=missing if alone or missing is None else missing.filter(mask),
-                assets={symbol: delivery.assets[symbol]} if symbol in delivery.assets else {},
-                actions=tuple(action for action in delivery.actions if action.symbol == symbol),
-                tells_all_events=delivery.tells_all_events,
-                price_basis=delivery.price_basis,
-                number_rule=delivery.number_rule,
-                aliases={symbol: delivery.aliases[symbol]} if symbol in delivery.aliases else {},
-                skipped={symbol: delivery.skipped[symbol]} if symbol in delivery.skipped else {},
-                resampled_from=delivery.resampled_from,
-                notes=delivery.notes if at == 0 else (),
-            ),
-        )
-
-
 def encode_entry(symbol: str, delivery: Delivery, *, is_whole: bool = False) -> tuple[dict[str, Any], bytes]:
     """Return the index line and the bytes of one finished symbol."""
     facts = {
@@ -102,6 +74,7 @@ def encode_entry(symbol: str, delivery: Delivery, *, is_whole: bool = False) -> 
         "aliases": dict(delivery.aliases),
         "skipped": dict(delivery.skipped),
         "resampled_from": delivery.resampled_from,
+        "fetched_at": delivery.fetched_at,
         "notes": list(delivery.notes),
     }
     bars = delivery.bars.drop("symbol")
@@ -158,6 +131,7 @@ def _decode(symbol: str, facts: bytes, bars: bytes, quarantined: bytes) -> Deliv
         aliases=told["aliases"],
         skipped=told["skipped"],
         resampled_from=told["resampled_from"],
+        fetched_at=told["fetched_at"],
         notes=tuple(told["notes"]),
     )
 

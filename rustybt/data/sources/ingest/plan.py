@@ -6,13 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rustybt.data.sources.vendor.range import widened_range
 from rustybt.market.calendars import calendar_for, get_calendar
 from rustybt.market.provenance import FrozenRecord
 from rustybt.market.request import to_date
 from rustybt.market.trading_calendar import period_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.sources.base import DataSource
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from rustybt.market.frequency import Frequency
     from rustybt.market.request import BarRequest
 
+    #: Answers (start, end, frequency, bars, symbols) with how many requests those take, see `BaseDataAdapter.pages`.
+    Pages = Callable[[int, int, Frequency, int, int], int]
 
 #: A bar as vendors print it: a date or number of seconds and five numbers in JSON.
 _BYTES_PER_ROW = 80
@@ -134,7 +139,7 @@ def estimate(
     request: BarRequest,
     native: Frequency,
     limits: VendorLimits,
-    pages: Callable[[int, int, Frequency, int], int],
+    pages: Pages,
     *,
     latency_seconds: float = _LATENCY_SECONDS,
 ) -> Estimate:
@@ -151,14 +156,11 @@ def estimate(
         Requests that the bars due from a start to an end take, see `BaseDataAdapter.pages`.
     """
     start, end = request.start or 0, request.end or 0
-    rows = asked = requests = 0
-    for name, count in Counter(map(_calendar_of, request.symbols)).items():
-        native_bars = bars_due(name, start, end, native)
-        rows += count * bars_due(name, start, end, request.frequency)
-        asked += count * native_bars
-        for unit in _units(count, limits.symbols_per_request):
-            requests += pages(start, end, native, native_bars * unit)
-    requests += limits.requests_per_symbol * len(request.symbols)
+    calendars = Counter(map(_calendar_of, request.symbols))
+    rows = sum(count * bars_due(name, start, end, request.frequency) for name, count in calendars.items())
+    first, last = widened_range(request.frequency, native, start, end)
+    asked = sum(count * bars_due(name, first, last, native) for name, count in calendars.items())
+    requests = requests_due(calendars, start, end, request.frequency, native, limits, pages)
     seconds = requests * latency_seconds / max(1, limits.parallel_requests)
     if limits.requests_per_minute:
         # So many are free at once, then as many again a minute later.
@@ -168,13 +170,42 @@ def estimate(
     return Estimate(requests, rows, asked, seconds)
 
 
+def requests_due(
+    calendars: Mapping[str, int],
+    start: int,
+    end: int,
+    wanted: Frequency,
+    native: Frequency,
+    limits: VendorLimits,
+    pages: Pages,
+) -> int:
+    """Return how many requests take bars from `start` to `end`, microseconds UTC, both included; no network.
+
+    Parameters
+    ----------
+    calendars
+        Calendar -> how many symbols trade by it.
+    wanted, native
+        Frequency of the bars, and the one that the vendor is asked for.
+    """
+    first, last = widened_range(wanted, native, start, end)
+    requests = limits.requests_per_symbol * sum(calendars.values())
+    for name, count in calendars.items():
+        bars = bars_due(name, first, last, native)
+        requests += sum(pages(first, last, native, bars * n, n) for n in _units(count, limits.symbols_per_request))
+    return requests
+
+
 def bars_due(calendar_name: str, start: int, end: int, frequency: Frequency) -> int:
     """Return how many bars a calendar has from `start` to `end`, microseconds UTC, both included."""
     first, last = to_date(start), to_date(end)
     calendar = get_calendar(calendar_name, first, last)
     if frequency.is_intraday:
-        opens = calendar.expected_bar_opens(first, last, frequency)
-        return int(((opens >= start) & (opens <= end)).sum())
+        # Counted, not listed: ten years of minutes are a million labels.
+        opens, closes = calendar.stretches()
+        step = frequency.microseconds
+        before = np.maximum(-((opens - start) // step), 0)
+        return int(np.maximum(np.minimum(-((opens - closes) // step), (end - opens) // step + 1) - before, 0).sum())
     return len(set(period_numbers(calendar.sessions_between(first, last), frequency).tolist()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import (
@@ -19,6 +19,7 @@ from rustybt.market.provenance import FrozenRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rustybt.data.bundles.counted import CacheUse
     from rustybt.market.quality_report import QualityReport
     from rustybt.market.revisions import BarRevision
 
@@ -84,6 +85,8 @@ class IngestReport(FrozenRecord):
         What the source changed about bars that were stored before.
     resumed
         How many symbols an interrupted run of the same ingest had finished.
+    cache
+        What came from the cache and what was fetched; None where there is none.
     seconds
         Wall time of the whole ingest.
     """
@@ -107,6 +110,7 @@ class IngestReport(FrozenRecord):
     seconds: float = 0.0
     revisions: tuple[BarRevision, ...] = ()
     resumed: int = 0
+    cache: CacheUse | None = None
 
     def __repr__(self) -> str:
         counts = f"{self.rows_added:,} rows added, {self.rows_changed:,} changed, {self.rows_removed:,} removed"
@@ -153,6 +157,7 @@ class IngestReport(FrozenRecord):
             },
             "notes": list(self.notes),
             "revisions": [revision.to_json() for revision in self.revisions],
+            "cache": None if self.cache is None else asdict(self.cache),
             "reference": self.reference,
             "exit_code": self.exit_code,
         }

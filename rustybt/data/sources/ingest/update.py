@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rustybt.data.sources.cached_source import CachedDataSource
 from rustybt.data.sources.ingest.ingest import Ingest
 from rustybt.data.sources.ingest.stored_series import stored_series
 from rustybt.data.sources.registry import get_source, source_from_provenance
@@ -44,6 +46,9 @@ def update_bundle(
     progress: Progress | None = None,
     refresh_seconds: float = REFRESH_SECONDS,
     overrides: Mapping[str, Any] | None = None,
+    use_cache: bool = True,
+    offline: bool = False,
+    max_stale_seconds: float | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[IngestReport]:
     """Bring a bundle up to the last final bar of each symbol.
@@ -56,9 +61,13 @@ def update_bundle(
     Parameters
     ----------
     refresh_seconds
-        Length of the window.
+        Length of the window; a day of it is a session to the cache, which asks for it again at most once per close.
     overrides
         Options for the vendors in place of those recorded, such as ``proxy``.
+    use_cache
+        Take from the cache of the home what it has, and keep what comes.
+    offline, max_stale_seconds
+        As for `CachedDataSource`.
     clock
         Unix seconds.
 
@@ -95,6 +104,14 @@ def update_bundle(
             if overrides:
                 source.close()
                 source = _source(name, provenance, overrides)
+            if use_cache:
+                source = CachedDataSource(
+                    source,
+                    store=store,
+                    offline=offline,
+                    max_stale_seconds=max_stale_seconds,
+                    revision_sessions=math.ceil(refresh_seconds / 86_400),
+                )
             request, starts, notes = _since_last(name, source, share, store, refresh_seconds)
             ingest = Ingest(
                 source, request, strict=strict, progress=progress, starts=starts, is_update=True, clock=clock

@@ -23,7 +23,8 @@ from rustybt.data.sources.ingest.stored_series import StoredSeries, stored_serie
 from rustybt.errors import SymbolNotFoundError
 from rustybt.market.action_history import is_same_event
 from rustybt.market.bars import empty_bars, join_frames
-from rustybt.market.revisions import BarRevision, classify_revisions
+from rustybt.market.request import to_microseconds
+from rustybt.market.revisions import ADJUSTED_BASES, SPLIT_KINDS, BarRevision, classify_revisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -90,6 +91,7 @@ class VendorIngest:
         """
         self._replaces = replace
         with ExitStack() as stack:
+            self._source.require_newer(self._moved_since())
             job = stack.enter_context(self._job(self._asked, self._starts))
             if job.journal.symbols:
                 with stored_series(self._store, self._name) as before:
@@ -118,6 +120,8 @@ class VendorIngest:
             committed = self._commit(job, found, revisions, op_id=op_id)
             for done in (*rebase.others, job):
                 done.finish()
+                names = sorted(done.journal.symbols - done.failures.keys())
+                self._source.was_ingested(self._store, committed.reference, names, done.request.frequency)
         notes = (*job.notes(), *self._rebase_notes(rebase, found), *self._notes, *found.quality().notes)
         return report_of(
             found,
@@ -126,9 +130,22 @@ class VendorIngest:
             notes=notes,
             revisions=tuple(revisions),
             resumed=job.resumed_count,
+            cache=self._source.take_use(),
         )
 
     # -- before ------------------------------------------------------------------------------------------------------
+
+    def _moved_since(self) -> dict[str, float]:
+        """Return since when the adjusted prices of stored symbols are as they are: what was fetched earlier does not go with them."""
+        found: dict[str, float] = {}
+        with stored_series(self._store, self._name) as before:
+            for symbol in self._asked.symbols:
+                bases = {before.basis(symbol, name) for name in before.frequencies} & set(ADJUSTED_BASES)
+                kinds = SPLIT_KINDS if bases == {"split_adjusted"} else (*SPLIT_KINDS, "cash_dividend")
+                for event in before.events_of(symbol) if bases else ():
+                    if event.kind in kinds and to_microseconds(event.ex_date) <= self._now * 1e6:
+                        found[symbol] = max(found.get(symbol, 0.0), float(event.first_seen))
+        return found
 
     def _job(self, asked: BarRequest, starts: Mapping[str, int] | None) -> IngestJob:
         return IngestJob(
@@ -368,6 +385,7 @@ class VendorIngest:
             time.perf_counter() - started,
             notes=(*job.notes(), *found.quality().notes),
             resumed=job.resumed_count,
+            cache=self._source.take_use(),
         )
 
 

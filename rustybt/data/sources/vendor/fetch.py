@@ -7,21 +7,19 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from rustybt.data.adapters.redaction import mask_error
 from rustybt.data.sources.delivery import Delivery, join_missing
-from rustybt.data.sources.vendor.range import native_frequency
+from rustybt.data.sources.vendor.range import native_frequency, widened_range
 from rustybt.errors import AuthenticationError, RateLimitedError, SourceError, SourceUnavailableError
 from rustybt.logging import get_logger
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import concat_bars
 from rustybt.market.calendars import calendar_for, get_calendar
 from rustybt.market.frequency import DAILY
-from rustybt.market.request import DAY_MICROSECONDS, to_date
+from rustybt.market.request import to_date
 from rustybt.market.resample import resample
-from rustybt.market.trading_calendar import period_numbers, period_starts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from rustybt.data.sources.base import Progress
     from rustybt.data.sources.vendor.source import VendorDataSource
     from rustybt.market.request import BarRequest
-    from rustybt.market.trading_calendar import Instants, Sessions, TradingCalendar
+    from rustybt.market.trading_calendar import Instants, TradingCalendar
 
 logger = get_logger(__name__)
 
@@ -156,7 +154,7 @@ class VendorFetch:
         if self._hopeless is not None:
             return Delivery(failures=dict.fromkeys(symbols, self._hopeless), price_basis=self._adapter.price_basis)
         end = self._request.end if self._request.end is not None else self._now_us
-        first, last = self._widened(start, end)
+        first, last = widened_range(self._request.frequency, self._native, start, end)
         try:
             answers = await self._adapter.fetch_series(symbols, first, last, self._native)
         except SourceError as error:
@@ -185,22 +183,6 @@ class VendorFetch:
             self._hopeless = error
 
     # -- from answers to a delivery ----------------------------------------------------------------------------------
-
-    def _widened(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range to ask for: whole weeks and months, and whole days where bars are made of shorter ones."""
-        frequency = self._request.frequency
-        if frequency.name in ("1w", "1M"):
-            day = period_numbers(_days(start), frequency)
-            first = int(period_starts(day, frequency)[0])
-            last = int(period_starts(period_numbers(_days(end), frequency) + 1, frequency)[0]) - 1
-            return first, last
-        if self._native != frequency:
-            # A session can begin on the eve in UTC.
-            return (
-                start - start % DAY_MICROSECONDS - DAY_MICROSECONDS,
-                end - end % DAY_MICROSECONDS + 2 * DAY_MICROSECONDS,
-            )
-        return start, end
 
     def _assemble(
         self, symbols: tuple[str, ...], answers: Mapping[str, SeriesAnswer | SourceError], start: int, end: int
@@ -234,6 +216,8 @@ class VendorFetch:
             skipped=skipped,
             notes=tuple(dict.fromkeys(note for a in held for note in a.notes)),
             resampled_from="" if self._native == self._request.frequency else self._native.name,
+            first_bars={a.symbol: a.first_bar for a in held if a.first_bar is not None},
+            as_of=self._now_us / 1_000_000,
         )
 
     def _finished(self, answer: SeriesAnswer, start: int, end: int) -> tuple[pl.DataFrame, pl.Series | None]:
@@ -303,7 +287,3 @@ def _stage(delivery: Delivery, symbols: tuple[str, ...]) -> str:
 
 def _stamps(bars: pl.DataFrame) -> Instants:
     return bars["timestamp"].to_physical().to_numpy()
-
-
-def _days(micros: int) -> Sessions:
-    return np.array([micros // DAY_MICROSECONDS], dtype="datetime64[D]")

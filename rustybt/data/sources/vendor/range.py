@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rustybt.data.adapters.reading import EARLIEST, LATEST
 from rustybt.errors import NotCoveredError, RequestError
 from rustybt.market.frequency import FREQUENCIES, Frequency
 from rustybt.market.request import DAY_MICROSECONDS, to_date, to_microseconds
 from rustybt.market.resample import base_of
+from rustybt.market.trading_calendar import period_numbers, period_starts
 
 if TYPE_CHECKING:
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.market.request import BarRequest
+    from rustybt.market.trading_calendar import Sessions
+
+_PERIODS = ("1w", "1M")
 
 #: History that is fetched where no start is given and the vendor keeps more.
 DEFAULT_YEARS = 10
@@ -75,6 +81,21 @@ def resolve_range(
             missing=list(request.symbols),
         )
     return _possible(request.start), end
+
+
+def widened_range(wanted: Frequency, native: Frequency, start: int, end: int) -> tuple[int, int]:
+    """Return the range to ask the vendor for: whole weeks and months, and whole days where bars are made of shorter ones."""
+    if wanted.name in _PERIODS:
+        first, last = (period_numbers(_day_of(side), wanted) for side in (start, end))
+        return int(period_starts(first, wanted)[0]), int(period_starts(last + 1, wanted)[0]) - 1
+    if native != wanted:
+        # A session can begin on the eve in UTC.
+        return start - start % DAY_MICROSECONDS - DAY_MICROSECONDS, end - end % DAY_MICROSECONDS + 2 * DAY_MICROSECONDS
+    return start, end
+
+
+def _day_of(micros: int) -> Sessions:
+    return np.array([micros // DAY_MICROSECONDS], dtype="datetime64[D]")
 
 
 def _possible(micros: int) -> int:

@@ -17,6 +17,7 @@ from rustybt.data.sources.base import DataSource, Progress, Symbols
 from rustybt.data.sources.delivery import join_deliveries
 from rustybt.data.sources.vendor.fetch import VendorFetch
 from rustybt.data.sources.vendor.range import native_frequency, resolve_range
+from rustybt.market.calendars import calendar_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -143,6 +144,29 @@ class VendorDataSource(DataSource):
         return f"{type(self).__name__}({shown})"
 
     # -- requests ----------------------------------------------------------------------------------------------------
+
+    @property
+    def requests_made(self) -> int:
+        """HTTP requests that this source has sent so far, failed ones and repetitions included."""
+        return 0 if self._made is None else self._made.requests_made
+
+    def requests_for(self, symbols: int, start: int, end: int, frequency: Frequency) -> int:
+        """Return about how many requests bars of so many symbols take where nothing of them is cached.
+
+        What comes once in the life of a source, whatever is asked for, is not among them: signing in, lists of markets.
+
+        Raises
+        ------
+        RequestError
+            The vendor has no such bars, and nothing to make them of.
+        """
+        from rustybt.data.sources.ingest.plan import requests_due
+
+        adapter = self.adapter
+        native = native_frequency(frequency, adapter.limits, self.name)
+        calendar = calendar_for(None, adapter.asset_type)
+        end = max(start, min(end, int(self._connection.clock() * 1_000_000)))
+        return requests_due({calendar: symbols}, start, end, frequency, native, adapter.limits, adapter.pages)
 
     def resolve(self, request: BarRequest) -> BarRequest:
         """Return `request` with canonical symbols and closed sides: the vendor's depth, at most 10 years, up to now."""

@@ -1,0 +1,114 @@
+"""The coverage of one dataset, held in memory as long as the database says that it is still true."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from rustybt.data.bundles.metadata_store import cache as sql
+from rustybt.data.cache.series import Series, SeriesFacts, decode_segments, encode_segments, seal
+from rustybt.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rustybt.data.bundles.metadata_store.cache import SeriesRow
+    from rustybt.data.bundles.metadata_store.database import Connection, Database
+    from rustybt.data.bundles.records import FileRecord
+
+logger = get_logger(__name__)
+
+
+class Ledger:
+    """What one dataset covers.
+
+    One look at the dataset's generation tells whether anything changed; what changed is read again, the rest is kept.
+
+    Parameters
+    ----------
+    name
+        Of the dataset.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._mutex = threading.Lock()
+        self._generation: int | None = None
+        self._series: dict[str, Series] = {}
+        self._files: dict[str, FileRecord] = {}
+
+    def refresh(self) -> None:
+        """Read what changed since the last look.
+
+        Raises
+        ------
+        CorruptBundleError, StorageError
+            The database cannot be read.
+        """
+        if not self._database.exists():
+            with self._mutex:
+                self._forget()
+            return
+        with self._database.read() as connection:
+            if sql.generation_of(connection, self._name) == self._generation:
+                return
+        with self._mutex, self._database.read(snapshot=True) as connection:
+            found = sql.generation_of(connection, self._name)
+            if found is None or self._generation is None or found < self._generation:
+                # A dataset that was removed and made again counts from the beginning.
+                self._forget()
+            if found is None:
+                return
+            series, files = dict(self._series), {f.file_key: f for f in sql.load_files(connection, self._name)}
+            for row in sql.changed_series(connection, self._name, -1 if self._generation is None else self._generation):
+                series[row.symbol] = decode(self._name, row)
+            self._series, self._files, self._generation = series, files, found
+
+    def _forget(self) -> None:
+        self._generation = None
+        self._series, self._files = {}, {}
+
+    def series(self, symbols: Iterable[str]) -> dict[str, Series]:
+        """Return the known ones of some symbols, as of the last `refresh`."""
+        held = self._series
+        return {symbol: held[symbol] for symbol in symbols if symbol in held}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of which anything is covered, sorted."""
+        return tuple(sorted(symbol for symbol, series in self._series.items() if series.segments))
+
+    @property
+    def files(self) -> Mapping[str, FileRecord]:
+        """Files by key, as of the last `refresh`."""
+        return self._files
+
+
+def load(connection: Connection, name: str, symbols: Sequence[str] | None = None) -> dict[str, Series]:
+    """Return series as they are in the database, inside the caller's transaction."""
+    return {row.symbol: decode(name, row) for row in sql.load_series(connection, name, symbols)}
+
+
+def save(connection: Connection, name: str, series: Iterable[Series], now: int) -> None:
+    """Write series and raise the generation."""
+    generation = sql.next_generation(connection, name, now)
+    sql.save_series(connection, name, generation, (encode(name, item) for item in series))
+
+
+def encode(dataset: str, series: Series) -> SeriesRow:
+    """Return the row of a series."""
+    facts = json.dumps(series.facts.to_json(), ensure_ascii=False, sort_keys=True)
+    segments = encode_segments(series.segments)
+    return sql.SeriesRow(series.symbol, facts, segments, seal(dataset, series.symbol, facts, segments))
+
+
+def decode(dataset: str, row: SeriesRow) -> Series:
+    """Return the series of a row; of a row that is not what was written, nothing is known."""
+    if seal(dataset, row.symbol, row.facts, row.segments) != row.seal:
+        logger.warning(
+            "cache_series_dropped", dataset=dataset, symbol=row.symbol, reason="not the bytes that were written"
+        )
+        return Series(row.symbol)
+    return Series(row.symbol, decode_segments(row.segments), SeriesFacts.from_json(json.loads(row.facts)))

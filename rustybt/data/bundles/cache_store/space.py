@@ -1,0 +1,98 @@
+"""Room in a cache directory: what leaves, rows before files."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rustybt.data.bundles.cache_store import ledger
+from rustybt.data.bundles.metadata_store import cache as sql
+from rustybt.data.cache.coverage import drop_files
+from rustybt.data.cache.eviction import WARNING_SHARE, choose_victims
+from rustybt.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from rustybt.data.bundles.cache_store.place import CachePlace
+    from rustybt.data.bundles.metadata_store.database import Connection
+    from rustybt.data.cache.eviction import CachedFile
+
+logger = get_logger(__name__)
+
+_MEGABYTE = 2**20
+
+
+class Touches:
+    """When this process last used each file, finer than the seconds of the database; shared by all of a process."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._sequence = itertools.count()
+        self._at: dict[tuple[str, str], float] = {}
+
+    def note(self, root: str, keys: Iterable[str], now: float) -> None:
+        """Note that files were used now; of one instant, the later note counts as later."""
+        with self._mutex:
+            for key in keys:
+                self._at[root, key] = now + next(self._sequence) * 1e-6
+
+    def refined(self, root: str, files: Iterable[CachedFile]) -> list[CachedFile]:
+        """Return files with the later of what the database and this process know."""
+        with self._mutex:
+            return [
+                replace(file, last_accessed=max(file.last_accessed, self._at.get((root, file.file_key), 0.0)))
+                for file in files
+            ]
+
+
+TOUCHES = Touches()
+
+
+def make_room(connection: Connection, place: CachePlace, max_size_bytes: int, now: float) -> list[CachedFile]:
+    """Remove the rows of what has to leave, inside the caller's transaction, and return the files to delete after it."""
+    sql.count_abandoned(connection)
+    if sql.counted_bytes(connection, place.text) <= max_size_bytes:
+        return []
+    files = TOUCHES.refined(str(place.root), sql.files_in(connection, place.text))
+    victims = choose_victims(files, max_size_bytes)
+    remove_rows(connection, victims, now)
+    return victims
+
+
+def remove_rows(connection: Connection, files: Collection[CachedFile], now: float) -> None:
+    """Forget files and what series say of them."""
+    by_dataset: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        by_dataset[file.dataset].add(file.file_key)
+    for name, keys in by_dataset.items():
+        changed = []
+        for series in ledger.load(connection, name).values():
+            left = drop_files(series.segments, keys)
+            if len(left) != len(series.segments):
+                changed.append(replace(series, segments=left))
+        sql.delete_files(connection, keys)
+        ledger.save(connection, name, changed, int(now))
+    sql.delete_requests(connection, by_dataset)
+
+
+def report_room(victims: Collection[CachedFile], size_bytes: int, max_size_bytes: int, place: CachePlace) -> None:
+    """Log what was evicted, and warn before it comes to that."""
+    if victims:
+        logger.info(
+            "cache_eviction",
+            evicted_count=len(victims),
+            evicted_bytes=sum(file.size_bytes for file in victims),
+            new_size_mb=round(size_bytes / _MEGABYTE, 3),
+        )
+    elif size_bytes > WARNING_SHARE * max_size_bytes:
+        logger.warning(
+            "cache_nearly_full",
+            size_mb=round(size_bytes / _MEGABYTE, 1),
+            limit_mb=round(max_size_bytes / _MEGABYTE, 1),
+            folder=str(place.root),
+            hint="rustybt config set cache.max_size_bytes 20GB, or rustybt cache clean --max-size 5GB",
+        )

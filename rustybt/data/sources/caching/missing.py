@@ -1,0 +1,84 @@
+"""What is missing of an answer, in words and as data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from rustybt.errors import NotCoveredError, SourceError
+from rustybt.market.request import DAY_MICROSECONDS, to_date
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rustybt.data.cache.plan import Hole
+
+E = TypeVar("E", bound=SourceError)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_NAMED = 5
+
+
+def missing_of(holes: Mapping[str, Sequence[Hole]]) -> dict[str, list[list[str]]]:
+    """Return symbol -> ISO texts of first and last instant of each stretch, both included; whole UTC days as dates."""
+    return {symbol: [[_first(h.start), _last(h.end)] for h in found] for symbol, found in sorted(holes.items())}
+
+
+def not_covered(source: str, holes: Mapping[str, Sequence[Hole]]) -> NotCoveredError:
+    """Return the error that says exactly what the cache does not have."""
+    missing = missing_of(holes)
+    return NotCoveredError(
+        f"offline, and the cache does not have {_words(missing)} of source {source}",
+        hint="run the command once without --offline, or ask for what is covered: rustybt cache list",
+        missing=missing,
+    )
+
+
+def with_missing(error: E, holes: Mapping[str, Sequence[Hole]]) -> E:
+    """Return an error of a source that also names what could not be fetched because of it."""
+    missing = missing_of(holes)
+    copy = type(error)(
+        f"{error.message}; missing: {_words(missing)}", hint=error.hint, **{**error.details, "missing": missing}
+    )
+    copy.__cause__ = error.__cause__
+    return copy
+
+
+def joined(errors: Mapping[str, SourceError]) -> SourceError:
+    """Return one error for several symbols that failed: the first one's kind, naming all that is missing."""
+    first_symbol, first = min(errors.items())
+    if len(errors) == 1:
+        return first
+    missing: dict[str, list[list[str]]] = {}
+    for error in errors.values():
+        missing.update(error.details.get("missing", {}))
+    others = [symbol for symbol in sorted(errors) if symbol != first_symbol]
+    shown = ", ".join(others[:_MOST_NAMED]) + (
+        f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    )
+    return type(first)(
+        f"{first.message}; so is {shown}" if isinstance(first, NotCoveredError) else f"{first.message}; also {shown}",
+        hint=first.hint,
+        **{**first.details, "missing": dict(sorted(missing.items())), "symbols": sorted(errors)},
+    )
+
+
+def _words(missing: Mapping[str, list[list[str]]]) -> str:
+    parts = [
+        f"{symbol} {' and '.join(first if first == last else f'{first} to {last}' for first, last in spans)}"
+        for symbol, spans in list(missing.items())[:_MOST_NAMED]
+    ]
+    more = len(missing) - _MOST_NAMED
+    return ", ".join(parts) + (f" and {more} more symbols" if more > 0 else "")
+
+
+def _first(micros: int) -> str:
+    return to_date(micros).isoformat() if micros % DAY_MICROSECONDS == 0 else _instant(micros)
+
+
+def _last(micros: int) -> str:
+    return to_date(micros).isoformat() if (micros + 1) % DAY_MICROSECONDS == 0 else _instant(micros)
+
+
+def _instant(micros: int) -> str:
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat()
