@@ -63,15 +63,7 @@ def doctor(terminal: Terminal) -> int:
 
 def examine(terminal: Terminal) -> Iterator[Finding]:
     """Yield what was found, part by part; a part that fails is a finding and does not end the check-up."""
-    parts: list[Callable[[Terminal], Iterator[Finding]]] = [
-        _python,
-        _packages,
-        _extras,
-        _home,
-        _database,
-        _cache,
-        _sources,
-    ]
+    parts: list[Callable[[Terminal], Iterator[Finding]]] = [_python, _packages, _extras, _home, _database, _sources]
     for part in parts:
         try:
             yield from part(terminal)
@@ -129,21 +121,17 @@ def _home(terminal: Terminal) -> Iterator[Finding]:
 
 
 def _database(terminal: Terminal) -> Iterator[Finding]:
-    with open_store(terminal) as store:
-        found = store.list_bundles()
-    names = ", ".join(bundle.name for bundle in found[:10])
-    yield Finding("ok", "bundles", f"{len(found)}: {names}" if found else "none yet")
-
-
-def _cache(terminal: Terminal) -> Iterator[Finding]:
     from rustybt.cli.bundle_facts import size
     from rustybt.cli.cache import NEARLY_FULL
     from rustybt.data.bundles.cache_store import CacheStore
 
     with open_store(terminal) as store:
+        found = store.list_bundles()
         cache = CacheStore(store)
         held, limit = cache.size_bytes(), cache.max_size_bytes
-    is_full = held >= NEARLY_FULL * limit and held > 0
+    names = ", ".join(bundle.name for bundle in found[:10])
+    yield Finding("ok", "bundles", f"{len(found)}: {names}" if found else "none yet")
+    is_full = held > 0 and held >= NEARLY_FULL * limit
     detail = f"{size(held)} of {size(limit)} in {cache.place.root}"
     yield Finding("note" if is_full else "ok", "cache", detail, "rustybt cache stats" if is_full else "")
 

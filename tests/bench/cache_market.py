@@ -1,4 +1,4 @@
-"""An invented market of seventy symbols, and the vendor that tells of it: it restates history at a split and corrects volumes.
+"""An invented market of a hundred symbols, and the vendor that tells of it: it restates history at a split and corrects volumes.
 
 All numbers are seeded random walks, and every answer is a function of what is asked and when. So anybody can work out what the
 vendor tells at any moment, what it told before, and whether anything changed in between.
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from rustybt.market.request import BarRequest
 
-SYMBOLS = tuple(f"S{n:02}" for n in range(70))
+SYMBOLS = tuple(f"S{n:02}" for n in range(100))
 #: First day of trading, and first day without, where that is not always.
-LISTED = {"S28": date(2021, 6, 15), "S52": date(2023, 3, 7)}
-LEFT = {"S60": date(2022, 8, 22)}
+LISTED = {"S40": date(2021, 6, 15), "S52": date(2023, 3, 7)}
+LEFT = {"S63": date(2022, 8, 22)}
 #: Of these the vendor does not say when they were listed.
 UNTOLD = ("S52",)
 #: Symbol, first session on the new basis, new shares for each old one, and when the vendor's whole history is restated.
-SPLIT_SYMBOL, SPLIT_DATE, SPLIT_SHARES = "S07", date(2024, 11, 25), 4
+SPLIT_SYMBOL, SPLIT_DATE, SPLIT_SHARES = "S15", date(2024, 11, 25), 4
 SPLIT_AT = datetime(2024, 11, 25, 13, tzinfo=UTC).timestamp()
 #: How long after its end a bar is told.
 SETTLEMENT_SECONDS = 900.0

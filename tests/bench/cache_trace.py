@@ -5,13 +5,16 @@
 
 Who asks:
 
-* `momentum` before each open: twelve symbols, the last 400 days, so that the range moves every day;
-* `core` and `trend` after each close: the same thirty symbols until today, from 2015 and from 2018, now and then run again at once
-  with another parameter;
+* `momentum` before each week's open: eight symbols, the last 400 days, so that the range moves;
+* `core`, `trend` and `carry` after each close: the same twenty symbols until today, from 2015, 2016 and 2018, now and then run again
+  at once with another parameter;
 * `pairs` after some closes: two symbols from 2018 on; `hourly` within the session, again within the hour on some days;
   `minutes`: the last days, looked at twice within minutes;
-* `research`, most of all: each day on the core universe or on the theme of the week beside the benchmark. The same backtest with
-  other parameters, other dates, subsets, one more symbol (of the core, or of the theme before), a longer range, another order.
+* `research`, most of all: the theme of the week beside the benchmark, a theme that does not come back. The same backtest with other
+  parameters, other dates, subsets, one more symbol, a longer range, another order of symbols;
+* on a Saturday, on Thanksgiving and on a Sunday somebody runs the core strategies once more.
+
+The symbols of a theme are scattered over the alphabet, as they are in life.
 """
 
 from __future__ import annotations
@@ -28,29 +31,30 @@ REQUESTS = 200
 
 _FIRST, _LAST = date(2024, 11, 11), date(2024, 12, 10)
 _SPLIT_DAY, _HOLIDAY, _HALF_DAY = date(2024, 11, 25), date(2024, 11, 28), date(2024, 11, 29)
-#: Days without a session on which somebody works all the same.
-_WORKED = (date(2024, 11, 16), _HOLIDAY, date(2024, 12, 8))
+#: Days without a session on which somebody works all the same, and looks at how the core strategies did.
+_QUIET = (date(2024, 11, 16), _HOLIDAY, date(2024, 12, 8))
 
-CORE = tuple(f"S{n:02}" for n in range(30))
+CORE = tuple(f"S{n:02}" for n in range(0, 100, 5))
 BENCHMARK = "S00"
-MOMENTUM = ("S01", "S03", "S04", "S07", "S09", "S11", "S12", "S16", "S19", "S20", "S22", "S25")
-PAIR = ("S07", "S14")
-HOURLY = ("S00", "S02", "S03", "S07", "S08", "S12", "S21", "S24")
-FAST = ("S00", "S07", "S12")
-#: First day of each theme and what it looks at; a theme shares some symbols with the one before.
-THEMES = (
-    (date(2024, 11, 11), tuple(f"S{n:02}" for n in range(30, 46))),
-    (date(2024, 11, 20), tuple(f"S{n:02}" for n in range(42, 58))),
-    (date(2024, 12, 2), tuple(f"S{n:02}" for n in range(54, 68))),
+MOMENTUM = ("S05", "S15", "S20", "S35", "S50", "S55", "S70", "S95")
+PAIR = ("S15", "S60")
+HOURLY = ("S00", "S10", "S15", "S30", "S65", "S90")
+FAST = ("S00", "S15", "S45")
+#: First day of each theme and what it looks at.
+THEMES = tuple(
+    (first, tuple(f"S{n:02}" for n in range(number, 100, 5)))
+    for number, first in enumerate(
+        (date(2024, 11, 11), date(2024, 11, 18), date(2024, 11, 25), date(2024, 12, 3)), start=1
+    )
 )
-#: Ranges that research takes up again and again: in sample, out of sample, a crash, the last years; None is today.
+#: Ranges that research takes up again and again, the whole history more often than a part of it; None is today.
 _RANGES = (
+    *(("2014-01-02", "2023-12-29"),) * 3,
+    *(("2014-01-02", None),) * 2,
+    *(("2016-01-04", None),) * 2,
     ("2014-01-02", "2018-12-31"),
-    ("2019-01-02", "2023-12-29"),
+    ("2019-01-02", None),
     ("2020-02-03", "2020-06-30"),
-    ("2021-01-04", "2024-10-31"),
-    ("2016-01-04", "2020-12-31"),
-    ("2018-01-02", None),
 )
 
 
@@ -82,15 +86,17 @@ def week_of_the_split() -> list[Request]:
     return [request for request in load() if first <= request.now <= last]
 
 
-def generate() -> list[Request]:
+def generate(seed: int = SEED) -> list[Request]:
     """Return the trace in order of time."""
-    rng = random.Random(SEED)
     requests: list[Request] = []
     day = _FIRST
     while day <= _LAST:
-        if day.weekday() < 5 and day != _HOLIDAY:
-            requests += _strategies(day, rng)
-        requests += _research(day, rng)
+        # Each day has numbers of its own, so that a change of one day leaves the others as they are.
+        rng = random.Random(f"{seed} {day}")
+        if day in _QUIET:
+            requests += _review(day, rng)
+        elif day.weekday() < 5:
+            requests += [*_strategies(day, rng), *_research(day, rng)]
         day += timedelta(days=1)
     return sorted(requests, key=lambda request: request.at)[:REQUESTS]
 
@@ -104,27 +110,32 @@ def _at(day: date, hour: int, minute: int, second: int = 0) -> str:
 def _strategies(day: date, rng: random.Random) -> list[Request]:
     """Return what runs by itself on a session."""
     today, evening = day.isoformat(), 13 if day == _HALF_DAY else 16
-    found = [
-        Request(_at(day, 8, 45), "momentum", MOMENTUM, (day - timedelta(days=400)).isoformat(), today),
-        Request(_at(day, evening, 30), "core", CORE, "2015-01-02", today),
-    ]
+    found = [Request(_at(day, evening, 30), "core", CORE, "2015-01-02", today)]
+    if day.weekday() == 0:
+        start = (day - timedelta(days=400)).isoformat()
+        found.append(Request(_at(day, 8, 45), "momentum", MOMENTUM, start, today))
     if day == _SPLIT_DAY:
         # Who hears of a split looks further back, in the middle of the session.
         found.append(Request(_at(day, 10, 5), "pairs", PAIR, "2012-01-03", today))
     if day == _HALF_DAY:
         # The market has closed, its bars are not settled.
         found.append(Request(_at(day, 13, 5), "core", CORE, "2015-01-02", today))
-    found.append(Request(_at(day, evening, 33), "trend", tuple(reversed(CORE)), "2018-01-02", today))
-    if rng.random() < 0.35:
+    found += [
+        Request(_at(day, evening, 33), "trend", tuple(reversed(CORE)), "2016-01-04", today),
+        Request(_at(day, evening, 36), "carry", CORE, "2018-01-02", today),
+    ]
+    if rng.random() < 0.5:
         found.append(Request(_at(day, evening, 41), "core", CORE, "2015-01-02", today))
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
+        found.append(Request(_at(day, evening, 44), "trend", tuple(reversed(CORE)), "2016-01-04", today))
+    if rng.random() < 0.25:
         found.append(Request(_at(day, evening, 35), "pairs", PAIR, "2018-01-02", today))
-    if rng.random() < 0.45:
+    if rng.random() < 0.3:
         start, hour = (day - timedelta(days=60)).isoformat(), rng.choice((10, 11))
         found.append(Request(_at(day, hour, 45), "hourly", HOURLY, start, today, "1h"))
         if rng.random() < 0.5:
             found.append(Request(_at(day, hour + 1, 20), "hourly", HOURLY, start, today, "1h"))
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         start, minute = (day - timedelta(days=4)).isoformat(), rng.randrange(10, 50)
         found += [
             Request(_at(day, 12, minute + wait), "minutes", FAST, start, today, "1m")
@@ -135,14 +146,12 @@ def _strategies(day: date, rng: random.Random) -> list[Request]:
 
 def _research(day: date, rng: random.Random) -> list[Request]:
     """Return the backtests of one day: a plan is made, then varied."""
-    works = day in _WORKED or (day.weekday() < 5 and day != _HOLIDAY)
-    if not works:
-        return []
     number = max(n for n, (first, _) in enumerate(THEMES) if first <= day)
-    base = CORE if rng.random() < 0.35 else (BENCHMARK, *THEMES[number][1])
+    base = (BENCHMARK, *THEMES[number][1])
     found: list[Request] = []
+    count = 2 if day == _HALF_DAY else rng.choice((4, 5, 5, 6))
     start, end = rng.choice(_RANGES)
-    for minute in sorted(rng.sample(range(9 * 60, 16 * 60), _how_many(day, rng))):
+    for minute in sorted(rng.sample(range(9 * 60, 16 * 60), count)):
         symbols = base
         kind = rng.random()
         if kind < 0.35 and found:
@@ -151,13 +160,12 @@ def _research(day: date, rng: random.Random) -> list[Request]:
             symbols, start, end = last.symbols, last.start, last.end
         elif kind < 0.55:
             start, end = rng.choice(_RANGES)
-        elif kind < 0.70:
+        elif kind < 0.67:
             symbols = tuple(rng.sample(base, rng.randrange(4, 13)))
         elif kind < 0.82:
-            others = THEMES[number - 1][1] if number and rng.random() < 0.2 else CORE
-            symbols = tuple(dict.fromkeys((*base, rng.choice(others))))
-        elif kind < 0.91:
-            start, end = rng.choice(("2012-01-03", "2013-01-02")), None
+            symbols = (*base, rng.choice(CORE[1:]))
+        elif kind < 0.88:
+            start, end = "2014-01-02", None
         else:
             symbols = tuple(rng.sample(base, len(base)))
         at = _at(day, minute // 60, minute % 60, rng.randrange(60))
@@ -165,10 +173,16 @@ def _research(day: date, rng: random.Random) -> list[Request]:
     return found
 
 
-def _how_many(day: date, rng: random.Random) -> int:
-    if day in _WORKED:
-        return 3
-    return 2 if day == _HALF_DAY else rng.choice((4, 5, 5, 6))
+def _review(day: date, rng: random.Random) -> list[Request]:
+    """Return the backtests of a day without a session."""
+    return [
+        Request(_at(day, hour, rng.randrange(60)), "core", symbols, start, day.isoformat())
+        for hour, symbols, start in (
+            (11, CORE, "2015-01-02"),
+            (12, tuple(rng.sample(CORE, len(CORE))), "2015-01-02"),
+            (13, tuple(rng.sample(CORE, 7)), "2020-01-02"),
+        )
+    ]
 
 
 def text(requests: list[Request]) -> str:

@@ -3,9 +3,15 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
+
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from rustybt.data.sources import registry
+from tests.cli.desk import DeskDataSource
 from tests.cli.vendors_here import reachable
 from tests.fakes.binance import BinanceServer
 from tests.fakes.yahoo import YahooServer
@@ -162,6 +168,26 @@ def test_a_failing_vendor_is_told_as_such(yahoo, ask):
     assert monkey["code"] == "source-unavailable"
 
 
+def test_processes_share_what_was_fetched_and_their_statistics_add_up(yahoo, place):
+    """Real processes, each of which writes its statistics when it ends."""
+
+    def run(*words):
+        line = [sys.executable, "-m", "rustybt", *words, "--json"]
+        done = subprocess.run(line, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    first = run(*YAHOO)
+    asked = len(yahoo.requests)
+    second = run(*YAHOO)
+    assert (first["data"]["requests"], second["data"]["requests"]) == (asked, 0)
+    assert len(yahoo.requests) == asked
+    total = run("cache", "stats")["total"]
+    assert (total["misses"], total["hits"], total["requests_made"]) == (1, 1, asked)
+    assert total["rows_fetched"] == total["rows_cached"] == second["data"]["bars_cached"]
+    assert total["requests_saved"] == second["data"]["requests_saved"] > 0
+
+
 def test_csv_files_are_run_on_directly(prices, rustybt, ask):
     status, out, _ = rustybt("run", "-f", "hold.py", "--source", "csv", "--path", prices)
     assert status == 0
@@ -180,11 +206,46 @@ def test_csv_options_reach_the_source(place, ask):
     assert found["summary"]["sessions"] == 2
 
 
+@pytest.fixture
+def desk(monkeypatch):
+    """Bring the source `desk`, as a package would."""
+    point = EntryPoint("desk", "tests.cli.desk:DeskDataSource", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    DeskDataSource.asked.clear()
+    return DeskDataSource
+
+
+def test_a_source_of_another_package_has_its_own_options_and_is_asked_once(desk, ask):
+    words = ("run", "-f", "hold.py", "--source", "desk", "--symbols", "AAPL", "-s", "2024-01-02", "-e", "2024-01-05")
+    first = ask(*words, "--level", "12.25")
+    assert first["data"]["bars_fetched"] == 4
+    assert ask(*words, "--level=12.25")["data"]["bars_cached"] == 4
+    assert len(desk.asked) == 1
+    assert ask(*words, "--level", "99")["data"]["bars_cached"] == 0  # other prices
+    error = ask(*words, "--levle", "12", status=2)["error"]
+    assert (error["message"], error["hint"]) == ("source desk has no option --levle", "did you mean --level?")
+
+
+def test_a_source_of_another_package_is_warmed_and_ingested_through_the_cache(desk, ask, rustybt):
+    dates = ("--start", "2024-01-02", "--end", "2024-01-05")
+    assert rustybt("cache", "warm", "desk", "--symbols", "AAPL,MSFT", "--level", "12.25", *dates)[0] == 0
+    assert len(desk.asked) == 1
+    words = ("run", "-f", "hold.py", "--source", "desk", "--symbols", "MSFT,AAPL", "--level", "12.25", "--offline")
+    assert ask(*words, "-s", "2024-01-02", "-e", "2024-01-05", status=5)["error"]["code"] == "not-covered"
+    (listed,) = ask("cache", "list", "--source", "desk")["datasets"]
+    assert (listed["symbols"], listed["rows"]) == (2, 8)
+    assert "level=12.25" in rustybt("cache", "list")[1]
+
+
 def test_the_hint_for_own_files_keeps_their_options(prices, rustybt):
-    err = rustybt("run", "-f", "hold.py", "--source", "csv", "--path", prices, "--venue", "XNAS", "-o", "own")[2]
+    words = ("run", "-f", "hold.py", "--source", "csv", "--path", prices, "--venue", "XNAS", "-o", "own")
+    err = rustybt(*words, "--column-map", "close=close,volume=volume")[2]
     (hint,) = [line for line in err.splitlines() if "rustybt ingest" in line]
     assert f"--path {prices}" in hint
     assert "--venue XNAS" in hint
+    assert "--column-map close=close,volume=volume" in hint
+    words = shlex.split(hint.split("hint: rustybt ", 1)[1].split(", then ")[0])
+    assert rustybt(*(word.replace("NAME", "own") for word in words))[0] == 0
 
 
 @pytest.mark.parametrize(

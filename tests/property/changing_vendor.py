@@ -166,6 +166,9 @@ class ChangingVendor(DataSource):
     def get_metadata(self):
         return SourceMetadata("changing", adjustment=self.basis)
 
+    def wants_cache(self):
+        return False  # what these tests look at is the ingest itself, each time it asks
+
     def supports_live(self):
         return False
 

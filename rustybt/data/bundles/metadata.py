@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.config import load_settings
+from rustybt.data.bundles.cache_store.space import remove_file
 from rustybt.data.bundles.counters import CacheCounters
 from rustybt.data.bundles.metadata_store import catalog, versions
 from rustybt.data.bundles.metadata_store.database import Database
@@ -273,8 +274,15 @@ class BundleMetadata:
 
     @classmethod
     def delete_cache_entry(cls, cache_key: str) -> bool:
-        """Delete a cache entry's row; return whether it was there. Its file belongs to garbage collection."""
-        with cls._db().write() as connection:
+        """Delete a cache entry's row; return whether it was there.
+
+        A file that the cache itself keeps goes with its row, and its bars are fetched again; any other belongs to garbage
+        collection.
+        """
+        database = cls._db()
+        if remove_file(database, cache_key, time.time()):
+            return True
+        with database.write() as connection:
             return catalog.delete_cache_entry(connection, cache_key)
 
 

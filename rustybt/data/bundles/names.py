@@ -21,6 +21,7 @@ _DEVICES = {
 _HELP = "use letters, digits, '-', '_', '.' and inner spaces, e.g. us-equities"
 _HASH = re.compile(r"sha256:([0-9a-f]{4,64})")
 _OPERATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_CACHE_NAME = re.compile(r"cache-[0-9a-f]{24}")
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -59,7 +60,14 @@ def _why_unsafe(name: str) -> str | None:
         return f"ends with {name[-1]!r}"
     if name.split(".", maxsplit=1)[0].strip().casefold() in _DEVICES:
         return "is a device name on Windows"
+    if is_cache_name(name):
+        return "is one that the cache gives to what it keeps"
     return None
+
+
+def is_cache_name(name: str) -> bool:
+    """Return whether `name` is that of a dataset of the cache, hidden among the bundles of a home."""
+    return _CACHE_NAME.fullmatch(name.casefold()) is not None
 
 
 def bundle_of_path(path: str | Path) -> tuple[Path, str]:

@@ -98,9 +98,13 @@ def plan_series(
         Where prices move with events: until when (Unix seconds) the series knows them. No hole begins later, so that the
         next answer names every event in between.
     """
-    if series is None or not series.segments or terms.policy.rereads_all:
+    if series is None or not series.segments:
         hole = Hole(start, end, is_tail=True)
         return SeriesPlan(holes=(hole,), unknown=(hole,))
+    if terms.policy.rereads_all:
+        hole = Hole(start, end, is_tail=True)
+        # What is covered may be served again under another policy.
+        return SeriesPlan(holes=(_reaching_events(hole, told_until),), unknown=(hole,))
     first = series.segments[0]
     if (
         (first.start <= start and end <= first.end)
@@ -220,9 +224,14 @@ def _widened(hole: Hole, segments: Sequence[Segment], terms: Terms, told_until: 
         before = [s for s in inside(segments, begin, hole.start - 1) if s.file_key and s.fetched_at < closed]
         if before:
             start = min(start, before[0].start)
-    if told_until is not None:
-        start = min(start, int(told_until * _SECOND))
-    return hole if start == hole.start else replace(hole, start=start)
+    return _reaching_events(hole if start == hole.start else replace(hole, start=start), told_until)
+
+
+def _reaching_events(hole: Hole, told_until: float | None) -> Hole:
+    """Return a hole that begins no later than where the events are known."""
+    if told_until is None or int(told_until * _SECOND) >= hole.start:
+        return hole
+    return replace(hole, start=int(told_until * _SECOND))
 
 
 def _merged(holes: Sequence[Hole]) -> Iterator[Hole]:

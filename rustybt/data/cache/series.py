@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
@@ -102,6 +102,15 @@ class Series:
     def oldest_fetch(self) -> float | None:
         """Unix seconds at which the oldest of its bars were fetched; None without bars."""
         return min((s.fetched_at for s in self.segments if s.file_key), default=None)
+
+    def left_with(self, segments: tuple[Segment, ...]) -> Series:
+        """Return the series with only `segments` left.
+
+        Where none is left, nothing ties the next answer to the last one: events between them may never be told, so that what was
+        told is complete no more.
+        """
+        facts = self.facts if segments else replace(self.facts, told_from=None, told_until=None)
+        return replace(self, segments=segments, facts=facts)
 
     def span(self) -> tuple[int, int] | None:
         """Return the first and last microsecond of what has bars; None without any."""

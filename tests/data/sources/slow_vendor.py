@@ -46,6 +46,9 @@ class SlowVendor(DataSource):
     def get_metadata(self):
         return SourceMetadata("slow", adjustment=self.basis)
 
+    def wants_cache(self):
+        return False  # what these tests look at is the ingest itself, each time it asks
+
     def supports_live(self):
         return False
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.cache_store import ledger as ledgers
+from rustybt.data.bundles.cache_store.file_keys import keyed
 from rustybt.data.bundles.cache_store.ledger import Ledger
 from rustybt.data.bundles.cache_store.reading import read_frame, read_pieces
 from rustybt.data.bundles.cache_store.space import TOUCHES, make_room, remove_rows, report_room
@@ -17,7 +17,7 @@ from rustybt.data.bundles.layout import MAX_FILE_ROWS, split_for_files
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.bundles.records import FileRecord
 from rustybt.data.bundles.storage.parquet import encode_bars, narrow_bars
-from rustybt.data.cache.coverage import Segment, put
+from rustybt.data.cache.coverage import Segment, join_settled, put
 from rustybt.data.cache.eviction import CachedFile
 from rustybt.data.cache.series import Series, SeriesFacts
 from rustybt.errors import CorruptBundleError, RustybtError
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+#: What was fetched so long ago was fetched before the latest close of every frequency: its age decides nothing any more.
+SETTLED_SECONDS = 40 * 86_400.0
 #: Stands in a segment for the file that is about to be written.
 HERE = "*"
 #: A file is at most such a share of the limit, so that what leaves together was used together.
@@ -97,7 +99,11 @@ class CachedDataset:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def read(
-        self, pieces: Mapping[str, Iterable[Segment]], held: Mapping[str, pl.DataFrame] | None = None
+        self,
+        pieces: Mapping[str, Iterable[Segment]],
+        held: Mapping[str, pl.DataFrame] | None = None,
+        *,
+        is_use: bool = True,
     ) -> pl.DataFrame:
         """Return the contract bars of pieces.
 
@@ -105,6 +111,8 @@ class CachedDataset:
         ----------
         held
             Frames in memory by file key; a file that is here is not read.
+        is_use
+            Somebody wants the bars, so that their files are the last to leave.
 
         Raises
         ------
@@ -125,7 +133,8 @@ class CachedDataset:
             return self._reader.bars(record, wanted, start, end)
 
         bars = read_pieces(pieces, read_file)
-        self.touch(used)
+        if is_use:
+            self.touch(used)
         return bars
 
     def rows_of(self, record: FileRecord, symbols: Sequence[str]) -> pl.DataFrame:
@@ -186,7 +195,11 @@ class CachedDataset:
     def _joined(self, known: Series | None, addition: Addition, written: Sequence[Written]) -> Series:
         before = known.segments if known is not None else ()
         added = [part for segment in addition.segments for part in placed(segment, addition.symbol, written)]
-        return Series(addition.symbol, put(before, added), addition.facts)
+        return Series(addition.symbol, self._settled(put(before, added)), addition.facts)
+
+    def _settled(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+        """Join neighbours whose fetch times matter no more, else a series would grow by a segment a day."""
+        return join_settled(segments, self._store.clock() - SETTLED_SECONDS)
 
     def _write(self, bars: pl.DataFrame) -> Iterator[Written]:
         rows = min(MAX_FILE_ROWS, max(1_000, self.max_size_bytes // _LIMIT_SHARE // _BYTES_PER_ROW))
@@ -195,22 +208,24 @@ class CachedDataset:
             for wide in split_for_files(bars, rows):
                 part = narrow_bars(wide)
                 data = encode_bars(part)
-                key = f"{self.name}/{uuid.uuid4().hex}.parquet"
-                self._storage.put_new(key, data)
                 stamps = part["timestamp"].to_physical()
-                record = FileRecord(
-                    key,
-                    "bars",
-                    "",
-                    "",
-                    hashlib.sha256(data).hexdigest(),
-                    len(data),
-                    part.height,
-                    part["symbol"][0],
-                    part["symbol"][-1],
-                    int(stamps.min()),  # type: ignore[arg-type]
-                    int(stamps.max()),  # type: ignore[arg-type]
+                record = keyed(
+                    self.name,
+                    FileRecord(
+                        "",
+                        "bars",
+                        "",
+                        "",
+                        hashlib.sha256(data).hexdigest(),
+                        len(data),
+                        part.height,
+                        part["symbol"][0],
+                        part["symbol"][-1],
+                        int(stamps.min()),  # type: ignore[arg-type]
+                        int(stamps.max()),  # type: ignore[arg-type]
+                    ),
                 )
+                self._storage.put_new(record.file_key, data)
                 written.append(Written(record, {symbol: (first, last) for symbol, first, last in spans_of(wide)}))
         except BaseException:
             self.discard(written)
@@ -222,17 +237,20 @@ class CachedDataset:
         return list(self._write(bars))
 
     def _add_files(
-        self, connection: Connection, written: Sequence[Written], now: int, shared: Mapping[str, str] | None = None
+        self,
+        connection: Connection,
+        written: Sequence[Written],
+        now: int,
+        shared: Mapping[str, str] | None = None,
+        accessed: int | None = None,
     ) -> None:
         records = [item.record for item in written]
         paths = {record.file_key: self.place.shown(record.file_key) for record in records}
-        sql.add_files(connection, self.name, records, paths, now, shared)
+        sql.add_files(connection, self.name, records, paths, now, shared, accessed)
 
     def discard(self, written: Iterable[Written]) -> None:
         """Remove files that nothing came to refer to."""
-        for item in written:
-            with suppress(OSError, RustybtError):
-                self._storage.delete(item.record.file_key)
+        self._delete(CachedFile(item.record.file_key, self.name, 0, 0.0) for item in written)
 
     def replace_files(
         self, old: Collection[str], written: Sequence[Written], shared: Mapping[str, str] | None = None
@@ -248,27 +266,32 @@ class CachedDataset:
         """
         now = int(self._store.clock())
         gone = set(old)
+        root = str(self.place.root)
         try:
             with self._database.write() as connection:
+                held = [file for file in sql.files_in(connection, self.place.text) if file.file_key in gone]
+                accessed = max((file.last_accessed for file in TOUCHES.refined(root, held)), default=float(now))
                 changed = []
                 needed: set[str] = set()
                 for series in ledgers.load(connection, self.name).values():
-                    segments = put((), self._moved(series, gone, written))
+                    segments = self._settled(put((), self._moved(series, gone, written)))
                     needed.update(segment.file_key for segment in segments)
                     if segments != series.segments:
                         changed.append(replace(series, segments=segments))
-                self._add_files(connection, written, now, shared)
+                used = [item for item in written if item.record.file_key in needed]
+                self._add_files(connection, used, now, shared, int(accessed))
                 ledgers.save(connection, self.name, changed, now)
                 sql.delete_files(connection, gone)
-                unused = [item for item in written if item.record.file_key not in needed]
-                sql.delete_files(connection, [item.record.file_key for item in unused])
+                # The bytes of the new files are not exactly those of the old ones.
+                TOUCHES.note(root, [item.record.file_key for item in used], accessed)
+                victims = make_room(connection, self.place, self.max_size_bytes, now)
+                size = sql.counted_bytes(connection, self.place.text)
         except BaseException:
             self.discard(written)
             raise
-        self.discard(unused)
-        for key in gone:
-            with suppress(OSError, RustybtError):
-                self._storage.delete(key)
+        self.discard(item for item in written if item.record.file_key not in needed)
+        self._delete([*held, *victims])
+        report_room(victims, size, self.max_size_bytes, self.place)
 
     def _moved(self, series: Series, gone: set[str], written: Sequence[Written]) -> Iterator[Segment]:
         for segment in series.segments:
@@ -278,18 +301,25 @@ class CachedDataset:
                 yield segment
 
     def drop_file(self, file_key: str, why: str) -> None:
-        """Forget a file that is not what was written; its bars are fetched again."""
-        logger.warning("cache_file_dropped", file=file_key, dataset=self.name, reason=why)
-        victim = CachedFile(file_key, self.name, 0, 0.0)
+        """Forget a file that is not what was written; its bars are fetched again.
+
+        Nothing happens where another process has removed it meanwhile.
+        """
         with self._database.write() as connection:
+            victim = sql.file_in(connection, file_key)
+            if victim is None:
+                return
             remove_rows(connection, [victim], self._store.clock())
+        logger.warning("cache_file_dropped", file=file_key, dataset=self.name, reason=why)
         self._delete([victim])
 
     def _delete(self, files: Iterable[CachedFile]) -> None:
-        for file in files:
+        keys = [file.file_key for file in files]
+        TOUCHES.forget(str(self.place.root), keys)
+        for key in keys:
             # Its row is gone: what cannot be deleted now is a stray that `clean` sweeps.
             with suppress(OSError, RustybtError):
-                self._storage.delete(file.file_key)
+                self._storage.delete(key)
 
 
 def placed(segment: Segment, symbol: str, written: Sequence[Written]) -> list[Segment]:

@@ -6,6 +6,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
+from rustybt.data.bundles.cache_store.file_keys import checked
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.cache.series import Series, SeriesFacts, decode_segments, encode_segments, seal
 from rustybt.logging import get_logger
@@ -35,7 +36,8 @@ class Ledger:
         self._database = database
         self._name = name
         self._mutex = threading.Lock()
-        self._generation: int | None = None
+        #: When the dataset was made, and its generation: one that was made again counts from the beginning.
+        self._state: tuple[int, int] | None = None
         self._series: dict[str, Series] = {}
         self._files: dict[str, FileRecord] = {}
 
@@ -52,22 +54,23 @@ class Ledger:
                 self._forget()
             return
         with self._database.read() as connection:
-            if sql.generation_of(connection, self._name) == self._generation:
+            if sql.state_of(connection, self._name) == self._state:
                 return
         with self._mutex, self._database.read(snapshot=True) as connection:
-            found = sql.generation_of(connection, self._name)
-            if found is None or self._generation is None or found < self._generation:
-                # A dataset that was removed and made again counts from the beginning.
+            found = sql.state_of(connection, self._name)
+            known = self._state
+            if found is None or known is None or found[0] != known[0] or found[1] < known[1]:
                 self._forget()
             if found is None:
                 return
-            series, files = dict(self._series), {f.file_key: f for f in sql.load_files(connection, self._name)}
-            for row in sql.changed_series(connection, self._name, -1 if self._generation is None else self._generation):
-                series[row.symbol] = decode(self._name, row)
-            self._series, self._files, self._generation = series, files, found
+            series = dict(self._series)
+            files = {f.file_key: checked(self._name, f) for f in sql.load_files(connection, self._name)}
+            for row in sql.changed_series(connection, self._name, -1 if self._state is None else self._state[1]):
+                series[row.symbol] = _with_files(decode(self._name, row), files)
+            self._series, self._files, self._state = series, files, found
 
     def _forget(self) -> None:
-        self._generation = None
+        self._state = None
         self._series, self._files = {}, {}
 
     def series(self, symbols: Iterable[str]) -> dict[str, Series]:
@@ -84,6 +87,12 @@ class Ledger:
     def files(self) -> Mapping[str, FileRecord]:
         """Files by key, as of the last `refresh`."""
         return self._files
+
+
+def _with_files(series: Series, files: Mapping[str, FileRecord]) -> Series:
+    """Return a series without what lies in files that have no row: of these bars nothing is known."""
+    left = tuple(s for s in series.segments if not s.file_key or s.file_key in files)
+    return series if len(left) == len(series.segments) else series.left_with(left)
 
 
 def load(connection: Connection, name: str, symbols: Sequence[str] | None = None) -> dict[str, Series]:

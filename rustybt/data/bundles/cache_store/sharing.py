@@ -6,13 +6,15 @@ another one, both keep their copy.
 
 from __future__ import annotations
 
+import itertools
 import os
-import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.cache_store.dataset import Written
+from rustybt.data.bundles.cache_store.file_keys import keyed
+from rustybt.data.bundles.cache_store.reading import inside_ranges
 from rustybt.data.bundles.metadata_store import cache as sql
-from rustybt.data.bundles.records import FileRecord
 from rustybt.errors import RustybtError
 from rustybt.logging import get_logger
 from rustybt.market.bars import spans_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.cache_store.dataset import CachedDataset
+    from rustybt.data.bundles.records import FileRecord
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.cache.coverage import Segment
 
@@ -60,11 +63,13 @@ def share_with_bundle(
     for key in old:
         for symbol, segments in needed[key].items():
             pieces.setdefault(symbol, []).extend(segments)
-    mine = dataset.read(pieces)
+    mine = dataset.read(pieces, is_use=False)
     spans = {symbol: (first, last) for symbol, first, last in spans_of(mine)}
     records = [record for record in bundle.files if record.kind == "bars" and record.frequency == frequency]
     theirs = bundle.read(sorted(spans), frequency=frequency)
-    if not mine.equals(theirs.join(mine.select("symbol", "timestamp"), on=["symbol", "timestamp"], how="semi")):
+    # A bar that only the bundle has would become an answer of the cache.
+    ranges = [(symbol, segment.start, segment.end) for symbol, found in pieces.items() for segment in found]
+    if not mine.equals(inside_ranges(theirs, ranges)):
         return 0
     written, links = _link(dataset, store, records, spans)
     if not written:
@@ -85,24 +90,34 @@ def _link(
         source = store.storage.local_path(record.file_key)
         if not held or source is None:
             continue
-        key = f"{dataset.name}/{uuid.uuid4().hex}.parquet"
-        target = dataset.place.storage.path(key)
+        linked = keyed(dataset.name, replace(record, frequency="", partition=""))
+        target = dataset.place.storage.path(linked.file_key)
+        written.append(Written(linked, held))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(source, target)
-        except OSError:
-            dataset.discard(written)
-            return [], {}
-        linked = FileRecord.from_json({**record.to_json(), "file_key": key, "frequency": "", "partition": ""})
-        # Which of the symbols it really holds, and from when to when, only its rows say.
-        item = Written(linked, held)
-        written.append(item)
-        try:
+            # Which of the symbols it really holds, and from when to when, only its rows say.
             rows = dataset.rows_of(linked, sorted(held))
-        except RustybtError:
+        except (OSError, RustybtError):
             dataset.discard(written)
             return [], {}
-        found = {symbol: (first, last) for symbol, first, last in spans_of(rows)}
-        written[-1] = Written(linked, found)
-        links[key] = record.file_key
+        except BaseException:
+            dataset.discard(written)
+            raise
+        written[-1] = Written(linked, {symbol: (first, last) for symbol, first, last in spans_of(rows)})
+        links[linked.file_key] = record.file_key
+    if _overlap(written):
+        dataset.discard(written)
+        return [], {}
     return written, links
+
+
+def _overlap(written: Sequence[Written]) -> bool:
+    """Return whether bars of one symbol lie interleaved in several files: a segment names one file for one stretch."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for item in written:
+        for symbol, span in item.spans.items():
+            spans.setdefault(symbol, []).append(span)
+    return any(
+        later[0] <= earlier[1] for found in spans.values() for earlier, later in itertools.pairwise(sorted(found))
+    )

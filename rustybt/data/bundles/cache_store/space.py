@@ -5,20 +5,22 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.cache_store import ledger
+from rustybt.data.bundles.cache_store.place import CachePlace
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.cache.coverage import drop_files
 from rustybt.data.cache.eviction import WARNING_SHARE, choose_victims
+from rustybt.errors import RustybtError
 from rustybt.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from rustybt.data.bundles.cache_store.place import CachePlace
-    from rustybt.data.bundles.metadata_store.database import Connection
+    from rustybt.data.bundles.metadata_store.database import Connection, Database
     from rustybt.data.cache.eviction import CachedFile
 
 logger = get_logger(__name__)
@@ -39,6 +41,12 @@ class Touches:
         with self._mutex:
             for key in keys:
                 self._at[root, key] = now + next(self._sequence) * 1e-6
+
+    def forget(self, root: str, keys: Iterable[str]) -> None:
+        """Forget files that are gone."""
+        with self._mutex:
+            for key in keys:
+                self._at.pop((root, key), None)
 
     def refined(self, root: str, files: Iterable[CachedFile]) -> list[CachedFile]:
         """Return files with the later of what the database and this process know."""
@@ -73,10 +81,25 @@ def remove_rows(connection: Connection, files: Collection[CachedFile], now: floa
         for series in ledger.load(connection, name).values():
             left = drop_files(series.segments, keys)
             if len(left) != len(series.segments):
-                changed.append(replace(series, segments=left))
+                changed.append(series.left_with(left))
         sql.delete_files(connection, keys)
         ledger.save(connection, name, changed, int(now))
     sql.delete_requests(connection, by_dataset)
+
+
+def remove_file(database: Database, file_key: str, now: float) -> bool:
+    """Remove one file of whichever cache, and what series say of it; return whether there was one."""
+    with database.write() as connection:
+        file = sql.file_in(connection, file_key)
+        if file is None:
+            return False
+        folder = sql.directory_of(connection, file.dataset)
+        remove_rows(connection, [file], now)
+    place = CachePlace.of(database.home, folder or None)
+    TOUCHES.forget(str(place.root), [file_key])
+    with suppress(OSError, RustybtError):
+        place.storage.delete(file_key)
+    return True
 
 
 def report_room(victims: Collection[CachedFile], size_bytes: int, max_size_bytes: int, place: CachePlace) -> None:

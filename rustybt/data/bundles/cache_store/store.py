@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.cache_store import ledger as ledgers
@@ -14,12 +14,14 @@ from rustybt.data.bundles.cache_store.place import CachePlace
 from rustybt.data.bundles.cache_store.space import TOUCHES, remove_rows
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.cache.eviction import choose_victims
+from rustybt.data.bundles.names import is_cache_name
 from rustybt.errors import RequestError, RustybtError
 from rustybt.logging import get_logger
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     from rustybt.data.bundles.metadata_store.cache import DatasetRow
     from rustybt.data.bundles.metadata_store.database import Connection
@@ -264,7 +266,9 @@ class CacheStore:
                 remove_rows(connection, victims, now)
                 if everything:
                     series = self._forget_all(connection, rows)
+                    sql.delete_requests(connection, names)
             size = sql.counted_bytes(connection, self.place.text)
+        TOUCHES.forget(str(self.place.root), [file.file_key for file in victims])
         for file in victims:
             with suppress(OSError, RustybtError):
                 self.place.storage.delete(file.file_key)
@@ -275,7 +279,7 @@ class CacheStore:
         count = 0
         for row in rows:
             held = [item for item in ledgers.load(connection, row.name).values() if item.segments]
-            ledgers.save(connection, row.name, [replace(item, segments=()) for item in held], int(self._store.clock()))
+            ledgers.save(connection, row.name, [item.left_with(()) for item in held], int(self._store.clock()))
             count += len(held)
         return count
 
@@ -296,7 +300,7 @@ class CacheStore:
             dead = [file for file in files if file.dataset == row.name and file.file_key in touched]
             sql.delete_files(connection, [file.file_key for file in dead])
             sql.delete_requests(connection, [row.name])
-            ledgers.save(connection, row.name, [replace(item, segments=()) for item in gone], int(self._store.clock()))
+            ledgers.save(connection, row.name, [item.left_with(()) for item in gone], int(self._store.clock()))
             victims += dead
         return count, victims
 
@@ -308,11 +312,26 @@ class CacheStore:
         before = self._store.clock() - self._store.settings.bundle_gc_grace_seconds
         with self._database.read(snapshot=True) as connection:
             known = {file.file_key for file in sql.files_in(connection, self.place.text)}
-            names = {row.name for row in sql.list_datasets(connection, self.place.text)}
+            everywhere = {row.name: row.cache_dir for row in sql.list_datasets(connection)}
+        names = {name for name, folder in everywhere.items() if folder == self.place.text}
+        if not self.place.text:
+            # Of a dataset whose first write died, or whose database was lost, no row tells; a folder elsewhere may have other users.
+            found = {path.name for path in self.place.root.iterdir() if is_cache_name(path.name)}
+            names |= found - everywhere.keys()
         swept = []
         for name in sorted(names):
             for stored in storage.list(name):
-                if stored.key not in known and stored.modified_at < before:
+                if stored.key in known or _last_changed(storage.path(stored.key), stored.modified_at) >= before:
+                    continue
+                with suppress(OSError, RustybtError):
                     storage.delete(stored.key)
                     swept.append(stored.size_bytes)
         return swept
+
+
+def _last_changed(path: Path, modified_at: float) -> float:
+    """Return when a file came here: a second name of a bundle's file is as old as that one by its bytes."""
+    try:
+        return max(modified_at, path.lstat().st_ctime)
+    except FileNotFoundError:
+        return modified_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from rustybt.data.bundles.metadata_schema import (
@@ -52,10 +52,18 @@ class SeriesRow:
 
 _DATASET = select(*(cache_datasets.c[name] for name in DatasetRow.__slots__))
 _GENERATION = select(cache_datasets.c.generation).where(cache_datasets.c.name == bindparam("name"))
+_STATE = select(cache_datasets.c.created_at, cache_datasets.c.generation).where(
+    cache_datasets.c.name == bindparam("name")
+)
 _SERIES = select(*(cache_series.c[name] for name in SeriesRow.__slots__))
 _CHANGED = _SERIES.where(
     cache_series.c.dataset == bindparam("name"), cache_series.c.generation > bindparam("generation")
 )
+_IS_SHARED = and_(
+    cache_files.c.shared_key.is_not(None), exists().where(bundle_files.c.file_key == cache_files.c.shared_key)
+)
+#: Bytes that count against the limit: a bundle may have let go of the bytes that it shared since the row was written.
+_COUNTED = case((_IS_SHARED, 0), else_=cache_files.c.size_bytes)
 
 
 # -- datasets --------------------------------------------------------------------------------------------------------
@@ -90,9 +98,10 @@ def list_datasets(connection: Connection, cache_dir: str | None = None) -> list[
     return [DatasetRow(*row) for row in connection.execute(query)]
 
 
-def generation_of(connection: Connection, name: str) -> int | None:
-    """Return the generation of a dataset, None if there is no such dataset."""
-    return connection.execute(_GENERATION, {"name": name}).scalar_one_or_none()
+def state_of(connection: Connection, name: str) -> tuple[int, int] | None:
+    """Return when a dataset was made (Unix seconds) and its generation, None if there is no such dataset."""
+    row = connection.execute(_STATE, {"name": name}).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 def next_generation(connection: Connection, name: str, now: int) -> int:
@@ -181,11 +190,14 @@ def add_files(
     paths: Mapping[str, str],
     now: int,
     shared: Mapping[str, str] | None = None,
+    accessed: int | None = None,
 ) -> None:
     """Insert files of a dataset.
 
     Parameters
     ----------
+    accessed
+        Unix seconds of the last use of the bars; None is now.
     paths
         File key -> what the catalog shows as its path.
     shared
@@ -199,7 +211,7 @@ def add_files(
                 bundle_name=name,
                 parquet_path=paths[record.file_key],
                 created_at=now,
-                last_accessed=now,
+                last_accessed=now if accessed is None else accessed,
                 size_bytes=0 if record.file_key in links else record.size_bytes,
             )
         )
@@ -231,7 +243,7 @@ def delete_files(connection: Connection, keys: Collection[str]) -> None:
 def files_in(connection: Connection, cache_dir: str) -> list[CachedFile]:
     """Return the files of all datasets of a cache directory, each with the bytes that count."""
     query = (
-        select(cache_files.c.file_key, cache_files.c.dataset, bundle_cache.c.size_bytes, bundle_cache.c.last_accessed)
+        select(cache_files.c.file_key, cache_files.c.dataset, _COUNTED, bundle_cache.c.last_accessed)
         .join(bundle_cache, bundle_cache.c.cache_key == cache_files.c.file_key)
         .join(cache_datasets, cache_datasets.c.name == cache_files.c.dataset)
         .where(cache_datasets.c.cache_dir == cache_dir)
@@ -239,11 +251,29 @@ def files_in(connection: Connection, cache_dir: str) -> list[CachedFile]:
     return [CachedFile(key, dataset, size, at) for key, dataset, size, at in connection.execute(query)]
 
 
+def file_in(connection: Connection, file_key: str) -> CachedFile | None:
+    """Return one cached file with the bytes that count, None if there is no such file."""
+    query = (
+        select(cache_files.c.file_key, cache_files.c.dataset, _COUNTED, bundle_cache.c.last_accessed)
+        .join(bundle_cache, bundle_cache.c.cache_key == cache_files.c.file_key)
+        .where(cache_files.c.file_key == file_key)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else CachedFile(*row)
+
+
+def directory_of(connection: Connection, name: str) -> str | None:
+    """Return the cache directory of a dataset, empty for the one inside the home; None if there is no such dataset."""
+    query = select(cache_datasets.c.cache_dir).where(cache_datasets.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def counted_bytes(connection: Connection, cache_dir: str) -> int:
     """Return the bytes of a cache directory that count against its limit."""
     query = (
-        select(func.coalesce(func.sum(bundle_cache.c.size_bytes), 0))
-        .join(cache_datasets, cache_datasets.c.name == bundle_cache.c.bundle_name)
+        select(func.coalesce(func.sum(_COUNTED), 0))
+        .select_from(cache_files)
+        .join(cache_datasets, cache_datasets.c.name == cache_files.c.dataset)
         .where(cache_datasets.c.cache_dir == cache_dir)
     )
     return int(connection.execute(query).scalar_one())
@@ -251,18 +281,13 @@ def counted_bytes(connection: Connection, cache_dir: str) -> int:
 
 def shared_files(connection: Connection, name: str) -> dict[str, str]:
     """Return file key -> bundle's file key of the files of a dataset that share their bytes."""
-    query = select(cache_files.c.file_key, cache_files.c.shared_key).where(
-        cache_files.c.dataset == name, cache_files.c.shared_key.is_not(None)
-    )
+    query = select(cache_files.c.file_key, cache_files.c.shared_key).where(cache_files.c.dataset == name, _IS_SHARED)
     return {str(key): str(shared) for key, shared in connection.execute(query)}
 
 
 def count_abandoned(connection: Connection) -> None:
-    """Count files again whose bundle has let go of the bytes that they shared."""
-    gone = and_(
-        cache_files.c.shared_key.is_not(None),
-        ~exists().where(bundle_files.c.file_key == cache_files.c.shared_key),
-    )
+    """Count files again, in the catalog too, whose bundle has let go of the bytes that they shared."""
+    gone = and_(cache_files.c.shared_key.is_not(None), ~_IS_SHARED)
     keys = [str(key) for (key,) in connection.execute(select(cache_files.c.file_key).where(gone))]
     for key in keys:
         size = select(cache_files.c.size_bytes).where(cache_files.c.file_key == key).scalar_subquery()

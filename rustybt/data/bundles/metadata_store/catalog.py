@@ -100,8 +100,10 @@ def least_recent_entries(connection: Connection) -> list[dict[str, Any]]:
 
 
 def delete_cache_entry(connection: Connection, cache_key: str) -> bool:
-    """Delete a cache entry; return whether it was there."""
-    return connection.execute(delete(bundle_cache).where(bundle_cache.c.cache_key == cache_key)).rowcount > 0
+    """Delete a cache entry, or the note of a whole request; return whether it was there."""
+    entries = connection.execute(delete(bundle_cache).where(bundle_cache.c.cache_key == cache_key)).rowcount
+    requests = connection.execute(delete(cache_requests).where(cache_requests.c.cache_key == cache_key)).rowcount
+    return entries + requests > 0
 
 
 def add_counts(connection: Connection, day: int, hits: int, misses: int) -> None:

@@ -23,7 +23,7 @@ from rustybt.data.sources.caching.flight import flight
 from rustybt.data.sources.caching.group import MOST_ROWS, AnswerGroup
 from rustybt.data.sources.caching.missing import not_covered, with_missing
 from rustybt.data.sources.delivery import Delivery
-from rustybt.errors import ConflictError, CorruptBundleError, SourceError, StorageError
+from rustybt.errors import ConflictError, CorruptBundleError, SchemaVersionError, SourceError
 from rustybt.logging import get_logger
 from rustybt.market.bars import empty_bars
 from rustybt.market.request import to_date
@@ -46,6 +46,8 @@ GROUP_SECONDS = 1.0
 #: Damaged or evicted files are met at most so often in one request before it is answered past the cache.
 _ROUNDS = 5
 _MEMORY = "memory:"
+#: What keeps files or ledger from being read or written; `StorageError` is an `OSError`.
+_TROUBLE = (CorruptBundleError, SchemaVersionError, ConflictError, OSError)
 
 
 class Serving:
@@ -81,7 +83,10 @@ class Serving:
         self._series: dict[str, Series] = {}
         self._held: dict[str, pl.DataFrame] = {}
         self._plans: dict[str, SeriesPlan] = {}
+        #: Nothing can be stored.
         self.is_broken = False
+        #: Nothing of what is stored can be used either.
+        self._is_past = False
         self._notes: dict[str, str] = {}
         #: Whether answers hold bars; warming only fills.
         self.hands_over = True
@@ -97,17 +102,20 @@ class Serving:
     def look(self, symbols: Sequence[str]) -> dict[str, SeriesPlan]:
         """Return what each symbol needs, by what the cache covers now."""
         started = time.perf_counter()
-        try:
-            self._dataset.ledger.refresh()
-            self._series = self._dataset.ledger.series(symbols)
-        except (CorruptBundleError, StorageError, ConflictError) as error:
-            self._break(error)
-            self._series = {}
+        self._series = {} if self._is_past else self._covered(symbols)
         now = self._access.clock()
         plans = {symbol: self._plan(symbol, now) for symbol in symbols}
         self._plans.update(plans)
         self.look_seconds += time.perf_counter() - started
         return plans
+
+    def _covered(self, symbols: Sequence[str]) -> dict[str, Series]:
+        try:
+            self._dataset.ledger.refresh()
+            return self._dataset.ledger.series(symbols)
+        except _TROUBLE as error:
+            self._pass_by(error)
+            return {}
 
     def _plan(self, symbol: str, now: float) -> SeriesPlan:
         series = self._series.get(symbol)
@@ -138,7 +146,7 @@ class Serving:
             return None
         try:
             return self._deliver(list(symbols))
-        except CorruptBundleError as error:
+        except _TROUBLE as error:
             self._drop(error)
             return None
 
@@ -163,9 +171,9 @@ class Serving:
             todo = again
             if not todo:
                 return
-        # The cache lost its files faster than they could be read: past it.
-        self.is_broken = True
-        async for delivery in self._fetched(todo, []):
+        self._pass_by(CorruptBundleError("its files vanish faster than they can be read"))
+        await asyncio.to_thread(self.look, todo)
+        async for delivery in self._offline(todo, []) if self._access.offline else self._fetched(todo, []):
             yield delivery
 
     def _batches(self, symbols: Sequence[str]) -> list[list[str]]:
@@ -180,7 +188,7 @@ class Serving:
         """Return a delivery, or None and the symbols in `again` where a file turned out to be damaged."""
         try:
             return await asyncio.to_thread(self._deliver, symbols)
-        except CorruptBundleError as error:
+        except _TROUBLE as error:
             await asyncio.to_thread(self._drop, error)
             again += symbols
             return None
@@ -314,14 +322,20 @@ class Serving:
             return
         if not self.is_broken:
             try:
-                series, keys = self._dataset.save(filled.additions, filled.bars)
-            except (StorageError, ConflictError, CorruptBundleError) as error:
+                saved, keys = self._dataset.save(filled.additions, filled.bars)
+            except _TROUBLE as error:
                 self._break(error)
             else:
-                self._series.update(series)
+                self._series.update((a.symbol, self._seen(a, saved[a.symbol])) for a in filled.additions)
                 self._held.update(dict.fromkeys(keys, filled.bars))
                 return
         self._keep_in_memory(filled.additions, filled.bars)
+
+    def _seen(self, addition: Addition, saved: Series) -> Series:
+        """Return a series as this request sees it: what left meanwhile to make room is missed when it is read, not passed over."""
+        before = self._series.get(addition.symbol)
+        added = [part for s in addition.segments for part in inside(saved.segments, s.start, s.end)]
+        return Series(saved.symbol, put(() if before is None else before.segments, added), saved.facts)
 
     def _keep_in_memory(self, additions: Iterable[Addition], bars: pl.DataFrame) -> None:
         """Hold for this answer what cannot be stored."""
@@ -392,21 +406,30 @@ class Serving:
         """Return cached bars to compare new ones with; those whose file is damaged cannot be compared."""
         try:
             return self._dataset.read(pieces, self._held)
-        except CorruptBundleError as error:
+        except _TROUBLE as error:
             self._drop(error)
             return empty_bars()
 
     # -- trouble -----------------------------------------------------------------------------------------------------
 
-    def _drop(self, error: CorruptBundleError) -> None:
-        """Forget a file that is not what was written; one that was evicted meanwhile needs no forgetting."""
-        key = str(error.details.get("file", ""))
-        if error.details.get("missing") and key not in self._dataset.ledger.files:
+    def _drop(self, error: Exception) -> None:
+        """Forget a file that is not what was written; one that left meanwhile needs no forgetting."""
+        if not isinstance(error, CorruptBundleError):
+            self._pass_by(error)
             return
+        key = str(error.details.get("file", ""))
+        ledger = self._dataset.ledger
         try:
-            self._dataset.drop_file(key, error.message)
-        except (StorageError, ConflictError, CorruptBundleError) as refused:
-            self._break(refused)
+            ledger.refresh()
+            if not error.details.get("missing") or ledger.needs(key):
+                self._dataset.drop_file(key, error.message)
+        except _TROUBLE as refused:
+            self._pass_by(refused)
+
+    def _pass_by(self, error: Exception) -> None:
+        """Go on as if nothing were cached."""
+        self._break(error)
+        self._is_past = True
 
     def _break(self, error: Exception) -> None:
         """Go on without the cache; it must never keep anybody from an answer."""
@@ -422,10 +445,10 @@ class Serving:
     def _tidy(self) -> None:
         try:
             self._dataset.compact()
-        except (StorageError, ConflictError) as error:
-            self._break(error)
         except CorruptBundleError as error:
             self._drop(error)
+        except _TROUBLE as error:
+            self._break(error)
 
     def _show_wait(self) -> None:
         if self._progress is not None:

@@ -104,7 +104,7 @@ def update_bundle(
             if overrides:
                 source.close()
                 source = _source(name, provenance, overrides)
-            if use_cache:
+            if use_cache and source.wants_cache():
                 source = CachedDataSource(
                     source,
                     store=store,
