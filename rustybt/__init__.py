@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.store import BundleStore, bundle
     from rustybt.data.sources import get_source
+    from rustybt.data.sources.cached_source import CachedDataSource
     from rustybt.data.sources.frame import ingest_frame
     from rustybt.errors import RustybtError
     from rustybt.market.corporate_actions import CorporateAction
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "BundleStore",
+    "CachedDataSource",
     "CorporateAction",
     "Frequency",
     "Result",
@@ -39,6 +41,7 @@ __all__ = [
 _HOMES = {
     "Bundle": "rustybt.data.bundles.bundle",
     "BundleStore": "rustybt.data.bundles.store",
+    "CachedDataSource": "rustybt.data.sources.cached_source",
     "CorporateAction": "rustybt.market.corporate_actions",
     "Frequency": "rustybt.market.frequency",
     "Result": "rustybt.trading.result",

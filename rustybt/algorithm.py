@@ -15,6 +15,7 @@ import numpy as np
 from rustybt.__about__ import __version__
 from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
 from rustybt.data.portal.portal import span
+from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import BundleError, RequestError, RustybtError
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.pin import Pin
@@ -88,7 +89,9 @@ class TradingAlgorithm:
     commission, slippage
         Models; by default Zipline's, `PerShare` of 0.001 and `FixedBasisPointsSlippage` of 5 with a tenth of the volume.
     store
-        Where bundles are opened; by default the user's.
+        Where bundles are opened, and whose cache is used; by default the user's.
+    use_cache
+        Whether a source that is not on this machine is asked through the cache.
     script
         Path of a strategy file, or a loaded one, instead of functions.
     driver
@@ -122,6 +125,7 @@ class TradingAlgorithm:
         progress: Progress | None = None,
         script: str | Path | Strategy | None = None,
         symbols: Sequence[str] = (),
+        use_cache: bool = True,  # noqa: FBT001, FBT002 - all of them are given by name
         driver: Callable[[Any, Progress | None], Driver] | None = None,
         **initialize_kwargs: Any,
     ) -> None:
@@ -143,6 +147,7 @@ class TradingAlgorithm:
         self._strategy = _strategy(script, given)
         self._bundle, self._store = bundle, store
         self._source, self._symbols = data_source, tuple(symbols)
+        self._use_cache = use_cache
         self._start, self._end = parse_date(start, "start"), parse_date(end, "end")
         if self._start is not None and self._end is not None and self._end < self._start:
             raise RequestError(f"the end {self._end} comes before the start {self._start}")
@@ -233,8 +238,8 @@ class TradingAlgorithm:
 
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
-            name = self._calendar
-            return SourceBars(self._source, self._symbols, self._start, self._end, calendar_name=name)
+            source = with_cache(self._source, self._store) if self._use_cache else self._source
+            return SourceBars(source, self._symbols, self._start, self._end, calendar_name=self._calendar)
         if not isinstance(self._bundle, str):
             if not hasattr(self._bundle, "read_arrays"):
                 raise RequestError(

@@ -231,7 +231,8 @@ def ingest(
     if not bundle:
         raise RequestError("no bundle named", hint=f"rustybt ingest {source_name} --bundle NAME ...")
     if plan:
-        show_plan(terminal, source.plan(**request))
+        covered = _covered(terminal, source, request, cache)
+        show_plan(terminal, source.plan(**request), covered)
         return 0
     with open_store(terminal) as store, closing(source):
         if request["symbols"] is None and source_name in VENDORS:
@@ -248,6 +249,17 @@ def ingest(
         again = sorted(symbol for symbol, error in report.failures.items() if may_pass(error))
         retry = retry_command(source_name, options, {**request, "bundle": bundle}, again, cache.words)
         return show_ingest(terminal, report, store, retry=retry)
+
+
+def _covered(terminal: Terminal, source: Any, request: dict[str, Any], cache: CacheMode) -> list[str] | None:
+    """Return the symbols for which nothing would be asked, as the cache has them; None without a cache, or without names."""
+    from rustybt.cli.options import open_store
+
+    if not cache.use_cache or is_local(source) or request["symbols"] is None:
+        return None
+    with open_store(terminal) as store:
+        plans = cached(source, store, cache).plan_fetch(**request)
+    return sorted(symbol for symbol, plan in plans.items() if not plan.holes)
 
 
 def _through(source: Any, store: Any, cache: CacheMode) -> tuple[Any, dict[str, Any]]:

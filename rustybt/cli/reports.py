@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 MOST_LISTED = 10
 
 
-def show_plan(terminal: Terminal, plan: Any) -> None:
-    """Print what an ingest would read."""
+def show_plan(terminal: Terminal, plan: Any, covered: Sequence[str] | None = None) -> None:
+    """Print what an ingest would read.
+
+    Parameters
+    ----------
+    covered
+        Symbols for which nothing would be asked, as the cache has them; None where there is no cache.
+    """
     if terminal.json:
-        terminal.data({"plan": plan})
+        terminal.data({"plan": plan, **({} if covered is None else {"covered": list(covered)})})
         return
     terminal.facts(
         [
@@ -33,6 +39,7 @@ def show_plan(terminal: Terminal, plan: Any) -> None:
                 else []
             ),
             *_costs(plan),
+            *([("cache", f"has {len(covered):,} of {counted(len(plan.symbols), 'symbol')}")] if covered else []),
             *([("columns", plan.columns)] if plan.columns else []),
         ],
         title="Plan (nothing is written)",

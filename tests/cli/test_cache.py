@@ -47,6 +47,18 @@ def test_an_ingest_says_how_it_was_answered(yahoo, rustybt, ask):
     assert len(yahoo.requests) == asked
 
 
+def test_a_plan_says_what_the_cache_has_already(yahoo, place, rustybt, ask):
+    words = ("ingest", "yfinance", "--symbols", "AAPL,SPY", "--bundle", "us", *RANGE, "--plan")
+    assert "\ncache " not in rustybt(*words)[1]
+    assert not (place / "home").exists()
+    rustybt("cache", "warm", "yfinance", "--symbols", "AAPL", *RANGE)
+    asked = len(yahoo.requests)
+    assert re.search(r"^cache +has 1 of 2 symbols$", rustybt(*words)[1], re.MULTILINE)
+    assert ask(*words)["covered"] == ["AAPL"]
+    assert "covered" not in ask(*words, "--no-cache")
+    assert len(yahoo.requests) == asked
+
+
 def test_an_ingest_without_the_cache_leaves_nothing_in_it(yahoo, rustybt, ask):
     out = rustybt(*BOTH, "--no-cache")[1]
     assert "  cache " not in out

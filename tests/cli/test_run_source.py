@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-
 from importlib.metadata import EntryPoint
 
 import pytest

@@ -25,7 +25,7 @@ def cache_of(store, log, **options):
 
 def is_uncached_answer(cached, symbols, start=RANGE[0], end=RANGE[1], frequency="1d", now=EVENING):
     request = cached.request(symbols, start, end, frequency)
-    return cached.fetch_sync(symbols, start, end, frequency).equals(
+    return cached.fetch_sync(symbols, start, end, frequency).sort("symbol", "timestamp").equals(
         told(symbols, request.start, request.end, frequency, now)
     )
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from rustybt.config import load_settings
 from rustybt.data.bundles import counted
 from rustybt.data.bundles.cache_store import dataset as dataset_module
+from rustybt.data.bundles.cache_store import space
 from rustybt.data.bundles.cache_store.store import CacheStore
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.bundles.metadata_store import database as database_module
@@ -81,7 +82,7 @@ STEPS = {
     "compacted-and-committed": lambda: _when_files_are_replaced(
         lambda: before(dataset_module.CachedDataset, "discard")
     ),
-    "evicted-rows-gone": lambda: after(dataset_module, "remove_rows"),
+    "evicted-rows-gone": lambda: after(space, "remove_rows"),
     "cleaned-before-files": lambda: before(local.LocalStorage, "delete"),
     "sweeping": lambda: before(CacheStore, "_sweep"),
 }
@@ -108,7 +109,7 @@ class Work:
     def answer(self, symbols, start, end, frequency="1d"):
         """Ask, and complain about an answer that is not the uncached one."""
         request = self.cached.request(symbols, start, end, frequency)
-        found = self.cached.fetch_sync(symbols, start, end, frequency)
+        found = self.cached.fetch_sync(symbols, start, end, frequency).sort("symbol", "timestamp")
         expected = told(symbols, request.start, request.end, frequency, self.now)
         if not found.equals(expected):
             held = dict(found.group_by("symbol").len().iter_rows())

@@ -119,8 +119,9 @@ class CacheMachine(RuleBasedStateMachine):
     def a_recent_bar_is_corrected(self, symbol, frequency, kind, place):
         labels = self._recent(symbol, frequency)
         if labels:
-            change = Change(self.vendor.now, frequency, labels[place % len(labels)], kind)
+            change = Change(self.vendor.now + 0.5, frequency, labels[place % len(labels)], kind)
             self.vendor.listings[symbol].changes.append(change)
+            self.vendor.now += 1.0
 
     def _next_day(self, symbol):
         return next(day for day, o, _ in session_times(self.vendor.listings[symbol].calendar)

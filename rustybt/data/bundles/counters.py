@@ -87,12 +87,18 @@ class CacheCounters:
         batch = self._batch()
         with batch.mutex:
             if not batch.counted.size:
-                batch.had_database = self._database.path.exists()
+                batch.had_database = self._has_database()
             add(batch.counted)
             if batch.counted.size - batch.tried_at >= FLUSH_COUNT:
                 batch.is_due.set()
             if batch.counted.size and not batch.is_watched:
                 batch.is_watched = self._watch(batch)
+
+    def _has_database(self) -> bool:
+        try:
+            return self._database.path.exists()
+        except OSError:  # a home that may not be looked into
+            return False
 
     def _batch(self) -> _Batch:
         process = os.getpid()
@@ -125,7 +131,7 @@ class CacheCounters:
         A home that was deleted since is not made again.
         """
         batch = self._batch()
-        if batch.had_database and not self._database.path.exists():
+        if batch.had_database and not self._has_database():
             with batch.mutex:
                 batch.counted, batch.tried_at = Counted(), 0
             return

@@ -13,6 +13,7 @@ from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
 from rustybt.data.portal.panel import BarPanel
 from rustybt.data.portal.session_axis import SessionAxis
 from rustybt.data.portal.source_bars import SourceBars
+from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import LookaheadError, RequestError
 from rustybt.market.assets import Asset
 from rustybt.market.frequency import DAILY, Frequency
@@ -44,7 +45,7 @@ class PolarsDataPortal:
     data_source
         Where bars come from when no `bars` are given.
     use_cache
-        Kept for the cached sources; bars of a source are held in memory for the life of the portal.
+        Whether a source that is not on this machine is asked through the cache of the home.
     bars
         An opened bundle, or any `BarProvider`.
     symbols
@@ -79,7 +80,8 @@ class PolarsDataPortal:
         if bars is None:
             if data_source is None:
                 raise RequestError("the portal needs bars", hint="pass bars=rb.bundle('us') or data_source=...")
-            bars = SourceBars(data_source, symbols, start, end, calendar_name=name, frequency=self.frequency.name)
+            source = with_cache(data_source) if use_cache else data_source
+            bars = SourceBars(source, symbols, start, end, calendar_name=name, frequency=self.frequency.name)
         if self.frequency.name not in bars.frequencies:
             raise RequestError(
                 f"these bars are of frequency {', '.join(bars.frequencies) or 'none'}: there are no daily ones to serve",

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
-from rustybt.errors import RequestError, SymbolNotFoundError
+from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
 from rustybt.market.corporate_actions import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rustybt.data.sources.delivery import Delivery
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
 
@@ -68,7 +69,7 @@ class SourceBars:
         # What is fetched; None leaves the side open.
         self._start = None if start is None else start - _WARM_UP
         self._end = end
-        self.calendar_name = calendar_name or calendar_for(None, "equity")
+        self.calendar_name = calendar_name or _calendar_of(source, symbols)
         self.frequencies = (frequency,)
         self._wanted = list(dict.fromkeys(symbols))
         self._bars = empty_bars()
@@ -177,11 +178,23 @@ class SourceBars:
         with_events = getattr(self._source, "fetch_with_events", None)
         if with_events is None:
             return self._source.fetch_sync(*request), {}
-        delivery = with_events(*request)
+        delivery = self._with_warm_up(with_events, request)
         self._basis = delivery.price_basis
         self._canonical.update((alias, symbol) for symbol, alias in delivery.aliases.items())
         self._actions.update((action.event_id, action) for action in delivery.actions)
         return delivery.bars, delivery.assets
+
+    def _with_warm_up(self, ask: Callable[..., Delivery], request: tuple[Any, ...]) -> Delivery:
+        """Ask for the simulated range and some time before it, or without that time where the source does not keep it."""
+        symbols, start, end, frequency = request
+        first = self._asked[0]
+        try:
+            return ask(symbols, start, end, frequency)
+        except NotCoveredError:
+            if first is None or start is None or start >= first:
+                raise
+        self._start = first
+        return ask(symbols, first, end, frequency)
 
     def read_arrays(
         self,
@@ -217,6 +230,13 @@ class SourceBars:
     def price_basis(self, symbol: str) -> str:  # noqa: ARG002 - one for all
         """Return how the source delivers prices."""
         return self._basis
+
+
+def _calendar_of(source: FetchesBars, symbols: Sequence[str]) -> str:
+    """Return the calendar that the source names, or that its symbols look like: pairs such as BTC/USDT never close."""
+    named = getattr(source, "calendar_name", None)
+    found: str | None = named() if callable(named) else None
+    return found or calendar_for(None, "crypto" if symbols and all("/" in symbol for symbol in symbols) else "equity")
 
 
 class SourceAssets:

@@ -415,6 +415,12 @@ class CachedDataSource(DataSource):
             logger.debug("cache_request_not_noted", reason=error.message)
 
 
+def with_cache(source: Any, store: BundleStore | None = None) -> Any:
+    """Return `source` behind the cache of a home, or as it is where a cache would save nothing."""
+    wants_cache = getattr(source, "wants_cache", None)
+    return CachedDataSource(source, store=store) if wants_cache is not None and wants_cache() else source
+
+
 def _settings_of(config: Settings | Mapping[str, Any] | None) -> Settings:
     return config if isinstance(config, Settings) else load_settings(config)
 

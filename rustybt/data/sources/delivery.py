@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.market.bars import empty_bars, join_frames
+from rustybt.market.bars import empty_bars, interleaved_order, join_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,11 +106,17 @@ def join_deliveries(deliveries: Iterable[Delivery]) -> Delivery:
         return parts[0]
     with_bars = [part for part in parts if part.bars.height]
     first = (with_bars or parts or [Delivery()])[0]
+    bars = join_frames([empty_bars(), *(part.bars for part in with_bars)])
+    missing = join_missing((part.bars.height, part.missing_volume) for part in with_bars)
+    # A and C of one part, B of another.
+    order = interleaved_order([part.bars for part in with_bars]) if len(with_bars) > 1 else None
+    if order is not None:
+        bars, missing = bars[order], None if missing is None else missing[order]
     return replace(
         first,
-        bars=join_frames([empty_bars(), *(part.bars for part in with_bars)]),
+        bars=bars,
         quarantined=join_frames([empty_quarantine(), *(part.quarantined for part in parts)]),
-        missing_volume=join_missing((part.bars.height, part.missing_volume) for part in parts),
+        missing_volume=missing,
         assets={symbol: value for part in parts for symbol, value in part.assets.items()},
         actions=tuple(action for part in parts for action in part.actions),
         tells_all_events=all(part.tells_all_events for part in parts),

@@ -13,8 +13,8 @@ from rustybt.data.bundles.cache_store.dataset import CachedDataset
 from rustybt.data.bundles.cache_store.place import CachePlace
 from rustybt.data.bundles.cache_store.space import TOUCHES, remove_rows
 from rustybt.data.bundles.metadata_store import cache as sql
-from rustybt.data.cache.eviction import choose_victims
 from rustybt.data.bundles.names import is_cache_name
+from rustybt.data.cache.eviction import choose_victims
 from rustybt.errors import RequestError, RustybtError
 from rustybt.logging import get_logger
 

@@ -79,9 +79,12 @@ class Database:
         ------
         CorruptBundleError
             Bundles are here, but their database is gone.
+        StorageError
+            The home cannot be looked into.
         """
-        if self.path.exists():
-            return True
+        with translated("read", self.path):
+            if self.path.exists():
+                return True
         self._refuse_lost_bundles("is missing")
         return False
 
@@ -112,7 +115,9 @@ class Database:
         Raises
         ------
         CorruptBundleError
-            The database cannot be read.
+            The database is damaged.
+        StorageError
+            There is none, or it cannot be opened.
         SchemaVersionError
             A newer rustybt wrote it.
         """
@@ -128,14 +133,16 @@ class Database:
 
     def _reading_engine(self) -> Engine:
         try:
-            status = self.path.stat()
+            with translated("read", self.path):
+                status = self.path.stat()
         except FileNotFoundError as error:
             self.exists()
             raise StorageError(
                 f"there is no metadata database in {self.home}", hint="rustybt ingest makes one"
             ) from error
-        frozen = not self.is_writable() if self._reader is None else bool(self._reader_stamp[2:])
-        stamp: tuple[int, ...] = (status.st_dev, status.st_ino)
+        frozen = not self.is_writable() if self._reader is None else bool(self._reader_stamp[3:])
+        # A connection must not be carried across a fork: the child opens its own.
+        stamp: tuple[int, ...] = (os.getpid(), status.st_dev, status.st_ino)
         if frozen:
             stamp += (status.st_size, status.st_mtime_ns)
         if self._reader is not None and stamp == self._reader_stamp:
@@ -191,10 +198,11 @@ class Database:
         if not (log.exists() and log.stat().st_size):
             return self.path
         # The last commits are still in the log of a home that we may not write: read a copy with its log folded in.
-        self._snapshot_folder = tempfile.TemporaryDirectory(prefix="rustybt-")
-        copy = Path(self._snapshot_folder.name) / self.path.name
-        shutil.copyfile(self.path, copy)
-        shutil.copyfile(log, copy.with_name(log.name))
+        with translated("copy", self.path):
+            self._snapshot_folder = tempfile.TemporaryDirectory(prefix="rustybt-")
+            copy = Path(self._snapshot_folder.name) / self.path.name
+            shutil.copyfile(self.path, copy)
+            shutil.copyfile(log, copy.with_name(log.name))
         with sqlite3.connect(copy) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("PRAGMA journal_mode = DELETE")
@@ -363,10 +371,12 @@ class Database:
         return CorruptBundleError(f"cannot {action} {self.path}: {text}", hint=_RECOVER, **facts)
 
     def _dispose_reader(self) -> None:
+        is_own = self._reader_stamp[:1] in ((), (os.getpid(),))
         if self._reader is not None:
-            self._reader.dispose()
+            # To close what a parent opened is to give up the parent's locks.
+            self._reader.dispose(close=is_own)
             self._reader = None
-        if self._snapshot_folder is not None:
+        if self._snapshot_folder is not None and is_own:
             with suppress(OSError):
                 self._snapshot_folder.cleanup()
             self._snapshot_folder = None

@@ -27,40 +27,31 @@ def missing_of(holes: Mapping[str, Sequence[Hole]]) -> dict[str, list[list[str]]
 def not_covered(source: str, holes: Mapping[str, Sequence[Hole]]) -> NotCoveredError:
     """Return the error that says exactly what the cache does not have."""
     missing = missing_of(holes)
+    reason = f"offline, and the cache does not cover all that was asked of source {source}"
     return NotCoveredError(
-        f"offline, and the cache does not have {_words(missing)} of source {source}",
-        hint="run the command once without --offline, or ask for what is covered: rustybt cache list",
+        f"{reason}; missing: {_words(missing)}",
+        hint="run it once without --offline, or ask for what is covered: rustybt cache list",
         missing=missing,
+        reason=reason,
     )
 
 
 def with_missing(error: E, holes: Mapping[str, Sequence[Hole]]) -> E:
-    """Return an error of a source that also names what could not be fetched because of it."""
-    missing = missing_of(holes)
-    copy = type(error)(
-        f"{error.message}; missing: {_words(missing)}", hint=error.hint, **{**error.details, "missing": missing}
-    )
+    """Return an error of a source that also knows, as ``details["missing"]``, what could not be fetched because of it."""
+    copy = type(error)(error.message, hint=error.hint, **{**error.details, "missing": missing_of(holes)})
     copy.__cause__ = error.__cause__
     return copy
 
 
 def joined(errors: Mapping[str, SourceError]) -> SourceError:
-    """Return one error for several symbols that failed: the first one's kind, naming all that is missing."""
-    first_symbol, first = min(errors.items())
-    if len(errors) == 1:
-        return first
+    """Return one error for all symbols that failed: the first one's kind and reason, naming all that is missing."""
+    first = min(errors.items())[1]
     missing: dict[str, list[list[str]]] = {}
     for error in errors.values():
         missing.update(error.details.get("missing", {}))
-    others = [symbol for symbol in sorted(errors) if symbol != first_symbol]
-    shown = ", ".join(others[:_MOST_NAMED]) + (
-        f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-    )
-    return type(first)(
-        f"{first.message}; so is {shown}" if isinstance(first, NotCoveredError) else f"{first.message}; also {shown}",
-        hint=first.hint,
-        **{**first.details, "missing": dict(sorted(missing.items())), "symbols": sorted(errors)},
-    )
+    reason = first.details.get("reason", first.message)
+    details = {**first.details, "missing": dict(sorted(missing.items())), "symbols": sorted(errors)}
+    return type(first)(f"{reason}; missing: {_words(missing)}", hint=first.hint, **details)
 
 
 def _words(missing: Mapping[str, list[list[str]]]) -> str:

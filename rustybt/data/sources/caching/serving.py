@@ -418,10 +418,9 @@ class Serving:
             self._pass_by(error)
             return
         key = str(error.details.get("file", ""))
-        ledger = self._dataset.ledger
         try:
-            ledger.refresh()
-            if not error.details.get("missing") or ledger.needs(key):
+            self._dataset.ledger.refresh()
+            if not error.details.get("missing") or key in self._dataset.ledger.files:
                 self._dataset.drop_file(key, error.message)
         except _TROUBLE as refused:
             self._pass_by(refused)
