@@ -297,16 +297,20 @@ def plan_calls(wanted: Mapping[str, Sequence[Hole]], requests: Callable[[int, in
 def _as_few(holes: Sequence[Hole], requests: Callable[[int, int, int], int]) -> list[Hole]:
     """Return the holes of one series, joined where that pays."""
     found: list[Hole] = []
+    # Of the last one: what is new in it; the rest lay between holes that it joins.
+    new = 0
     for hole in holes:
+        length = hole.end - hole.start
         if found:
             last = found[-1]
             apart = requests(last.start, last.end, 1) + requests(hole.start, hole.end, 1)
-            known = hole.start - last.end
-            new = (last.end - last.start) + (hole.end - hole.start)
-            if known <= new and requests(last.start, hole.end, 1) < apart:
+            known = (hole.end - last.start) - (new + length)
+            if known <= new + length and requests(last.start, hole.end, 1) < apart:
                 found[-1] = Hole(last.start, hole.end, is_tail=hole.is_tail)
+                new += length
                 continue
         found.append(hole)
+        new = length
     return found
 
 

@@ -342,12 +342,14 @@ def test_every_hole_is_filled(requests, wanted):
 
 @pytest.mark.parametrize("requests", [one_request, per_symbol])
 @given(wanted=holes_by_symbol())
-def test_it_takes_no_more_requests_than_one_by_one_and_fetches_no_more_twice_than_is_new(requests, wanted):
+def test_it_takes_no_more_requests_than_one_by_one(requests, wanted):
     calls = plan_calls(wanted, requests)
     cost = sum(requests(min(call.starts.values()), call.end, len(call.starts)) for call in calls)
     assert cost <= sum(requests(hole.start, hole.end, 1) for holes in wanted.values() for hole in holes)
-    if requests is per_symbol:
-        # Holes of one symbol are never more than two requests apart, and nothing else can be saved.
-        fetched = sum(call.end - start + 1 for call in calls for start in call.starts.values())
-        new = sum(hole.end - hole.start + 1 for holes in wanted.values() for hole in holes)
-        assert fetched <= 3 * new
+
+
+@given(wanted=holes_by_symbol())
+def test_of_one_series_no_more_is_fetched_a_second_time_than_is_new(wanted):
+    holes = wanted["A"]
+    fetched = sum(call.end - call.starts["A"] + 1 for call in plan_calls({"A": holes}, one_request))
+    assert fetched <= 2 * sum(hole.end - hole.start + 1 for hole in holes)

@@ -95,6 +95,8 @@ class CachedDataset:
         self._storage = place.storage
         self._reader = FileReader(self._storage, row.name)
         self.ledger = Ledger(store.database, row.name)
+        #: File -> its symbols, where a read has shown them; files never change.
+        self._symbols_of: dict[str, list[str]] = {}
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -129,8 +131,13 @@ class CachedDataset:
             record = self.ledger.files.get(key)
             if record is None:
                 raise CorruptBundleError(f"file {key} of the cache is gone", bundle=self.name, file=key, missing=True)
-            wanted = None if _is_whole(record, symbols) else symbols
-            return self._reader.bars(record, wanted, start, end)
+            if symbols is None or self._symbols_of.get(key) == symbols or _is_whole(record, symbols):
+                return self._reader.bars(record, None, start, end)
+            rows = self._reader.bars(record, symbols, start, end)
+            if rows.height == record.row_count:
+                # These are all of the file: the next time nothing has to be looked for in it.
+                self._symbols_of[key] = list(symbols)
+            return rows
 
         bars = read_pieces(pieces, read_file)
         if is_use:

@@ -33,8 +33,7 @@ def describe(
         Where its bars lie.
     """
     facts = {symbol: item.facts for symbol, item in series.items()}
-    held = bars["symbol"].unique().to_list() if bars.height else []
-    with_bars = set(held)
+    with_bars = _present(bars, sorted(facts))
     shown = next((facts[symbol] for symbol in sorted(with_bars)), next(iter(facts.values()), None))
     if shown is None:
         return Delivery(bars=bars)
@@ -60,6 +59,16 @@ def describe(
         fetched_at=min((s.fetched_at for found in pieces.values() for s in found), default=None),
         notes=tuple(dict.fromkeys(note for found in facts.values() for note in found.notes)),
     )
+
+
+def _present(bars: pl.DataFrame, symbols: Sequence[str]) -> set[str]:
+    """Return those of sorted `symbols` that have a bar in sorted bars, by looking where each one would be."""
+    if bars.is_empty() or not symbols:
+        return set()
+    names = pl.Series(symbols, dtype=pl.String)
+    at = bars["symbol"].search_sorted(names, side="left")
+    found = bars["symbol"].gather(at.clip(0, bars.height - 1))
+    return set(names.filter(found == names).to_list())
 
 
 def _why_empty(start: int, end: int, series: Series) -> str:
