@@ -95,6 +95,11 @@ class WatchedSource:
             self._use = replace(self._use, bars_fetched=self._use.bars_fetched + delivery.bars.height)
         return delivery
 
+    def calendar_name(self) -> str | None:
+        """Return the trading calendar that was chosen with the source, None for none."""
+        found: str | None = self._source.calendar_name()
+        return found
+
     def list_symbols(self) -> list[str]:
         """Return the symbols that the source can list."""
         return list(self._source.list_symbols())
@@ -128,9 +133,9 @@ def use_sentence(use: CacheUse) -> str:
 
 
 def missing_lines(error: BaseException, most: int) -> list[str]:
-    """Return what an answer lacks, one symbol a line, at most so many; the message of an error names a single one itself."""
+    """Return what an answer lacks, one symbol a line, at most so many; nothing where the message names them all itself."""
     missing = error.details.get("missing") if isinstance(error, SourceError) else None
-    if not isinstance(missing, dict) or len(missing) < 2:
+    if not isinstance(missing, dict) or all(symbol in str(error) for symbol in missing):
         return []
     lines = [f"{symbol}: {', '.join(map(_stretch, stretches))}" for symbol, stretches in sorted(missing.items())]
     hidden = len(lines) - most

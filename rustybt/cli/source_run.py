@@ -86,7 +86,7 @@ def open_source(
     values
         The command's options for sources; None and False were not given.
     calendar
-        Trading calendar of the run; None is that of the source, or of what its symbols look like.
+        Trading calendar of the run; None leaves it to the bars.
 
     Raises
     ------
@@ -104,16 +104,10 @@ def open_source(
         arguments = {
             "data_source": watched,
             "symbols": tuple(symbols or ()),
-            "trading_calendar": calendar or source.calendar_name() or _calendar_of(symbols or ()),
+            "trading_calendar": calendar,
+            "use_cache": False,  # it is behind the cache already, or shall not be
         }
         yield SourceRun(source_name, options, watched, arguments)
-
-
-def _calendar_of(symbols: Sequence[str]) -> str | None:
-    """Return the calendar of pairs such as BTC/USDT; None leaves it to the run."""
-    from rustybt.market.calendars import calendar_for
-
-    return calendar_for(None, "crypto") if symbols and all("/" in symbol for symbol in symbols) else None
 
 
 def _iso(value: Any) -> str | None:

@@ -54,7 +54,9 @@ def micros(day):
 def series(symbol, start, end, frequency, now):
     """Return the bars of one symbol that are final at `now`."""
     labels, ends = grid(frequency)
-    keep = (labels >= start) & (labels <= end) & (ends <= now * MICRO)
+    keep = (labels >= start) & (ends <= now * MICRO)
+    if end is not None:
+        keep &= labels <= end
     if symbol == HALTED:
         keep &= (labels < micros(HALT[0])) | (labels > micros(HALT[1]))
     if symbol == LATE:
@@ -77,7 +79,7 @@ def series(symbol, start, end, frequency, now):
 
 
 def told(symbols, start, end, frequency="1d", now=EVENING):
-    """Return the uncached answer; bounds in microseconds UTC, both included."""
+    """Return the uncached answer; bounds in microseconds UTC, both included; no end is now."""
     return join_frames(
         [BAR_SCHEMA.to_frame(), *(series(symbol, start, end, frequency, now) for symbol in sorted(set(symbols)))]
     )

@@ -257,6 +257,10 @@ class CacheMachine(RuleBasedStateMachine):
         calendar = listing.calendar
         closed = last_settled_close(calendar, vendor.settlement, vendor.now)
         since = fresh_since(calendar, frequency, vendor.settlement, vendor.now)
+        if not vendor.answers_whole:
+            # Nobody told which calendar it is; until bars show otherwise, New York's is taken.
+            since = min(since, last_settled_close("XNYS", vendor.settlement, vendor.now))
+            closed = min(since, closed)
         now = vendor.told(symbol, *span, frequency, vendor.now)
         due = vendor.told(symbol, *span, frequency, since)
         assert set(due) <= set(rows), f"missing: {sorted(set(due) - set(rows))[:3]}"

@@ -32,6 +32,8 @@ class Terms:
         How many sessions before the tail are asked for again with it, at most once per close.
     max_stale_seconds
         Serve what is stale up to this age without asking; None asks.
+    gap_schedule
+        When bars of a stretch that was never asked for are due, where `schedule` is only a guess; None is `schedule`.
     """
 
     now: float
@@ -40,6 +42,7 @@ class Terms:
     empty_expiry_seconds: float = 7 * 86_400.0
     revision_sessions: int = 5
     max_stale_seconds: float | None = None
+    gap_schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,8 @@ def _judge_gap(part: _Part, terms: Terms) -> object:
             return _SERVE
         return _judge_tail(part, part.tail_fetched_at, terms, holds_bars=False)
     # Where no bar can be, nothing is unknown.
-    return _ASK if terms.schedule.has_due(part.start, part.end, terms.now) else _SERVE
+    schedule = terms.gap_schedule or terms.schedule
+    return _ASK if schedule.has_due(part.start, part.end, terms.now) else _SERVE
 
 
 def _judge_tail(part: _Part, fetched_at: float, terms: Terms, *, holds_bars: bool) -> object:

@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 _WAIT_SECONDS = 0.25
+#: How long a cancelled coroutine may take to put in order what it was at.
+_ENDING_SECONDS = 10.0
 
 _lock = threading.Lock()
 _bridge: _LoopThread | None = None
@@ -53,28 +55,54 @@ def _loop_thread() -> _LoopThread:
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run `coroutine` to its end and return its result, also when the calling thread runs an event loop.
 
-    The caller waits; an interrupt (Ctrl-C) cancels the coroutine.
+    The caller waits; an interrupt (Ctrl-C) cancels the coroutine, which may still keep what it has before the caller goes on.
     """
     bridge = _loop_thread()
     if threading.current_thread() is bridge.thread:
         return _run_aside(coroutine)
-    future = asyncio.run_coroutine_threadsafe(coroutine, bridge.loop)
+    begun: list[asyncio.Task[Any]] = []
+    future = asyncio.run_coroutine_threadsafe(_noted(coroutine, begun), bridge.loop)
     try:
         while not future.done():
             # In short waits: a wait without end cannot be interrupted everywhere (not on Windows).
             wait([future], timeout=_WAIT_SECONDS)
         return future.result()
     except BaseException:
-        future.cancel()
+        if future.cancel():
+            asyncio.run_coroutine_threadsafe(_ended(coroutine, begun), bridge.loop).result()
         raise
 
 
+async def _noted(coroutine: Coroutine[Any, Any, T], begun: list[asyncio.Task[Any]]) -> T:
+    task = asyncio.current_task()
+    if task is not None:
+        begun.append(task)
+    return await coroutine
+
+
+async def _ended(coroutine: Coroutine[Any, Any, Any], begun: list[asyncio.Task[Any]]) -> None:
+    """Wait for the end of a coroutine that was cancelled, but not for ever."""
+    if begun:
+        await asyncio.wait(begun, timeout=_ENDING_SECONDS)
+    else:
+        coroutine.close()
+
+
 async def join(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` on the bridge and await it from any loop: a vendor's connections belong to one loop."""
+    """Run `coroutine` on the bridge and await it from any loop: a vendor's connections belong to one loop.
+
+    A task that is cancelled here ends when the coroutine has put in order what it was at.
+    """
     bridge = _loop_thread()
     if asyncio.get_running_loop() is bridge.loop:
         return await coroutine
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, bridge.loop))
+    begun: list[asyncio.Task[Any]] = []
+    future = asyncio.run_coroutine_threadsafe(_noted(coroutine, begun), bridge.loop)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_ended(coroutine, begun), bridge.loop))
+        raise
 
 
 def _run_aside(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.cache.freshness import FreshnessPolicy
     from rustybt.data.cache.plan import SeriesPlan
+    from rustybt.data.sources.ingest.plan import IngestPlan
     from rustybt.market.frequency import Frequency
     from rustybt.market.provenance import SourceMetadata
     from rustybt.market.request import BarRequest
@@ -242,6 +243,29 @@ class CachedDataSource(DataSource):
         if found.end is None:
             found = replace(found, end=max(int(self._clock() * 1_000_000), found.start or 0))
         return found
+
+    def plan(
+        self, symbols: Symbols | None = None, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
+    ) -> IngestPlan:
+        """Return what an ingest would ask for beyond what the cache has, without asking; of files, what it would read."""
+        whole = self.adapter.plan(symbols, start, end, frequency)
+        if self.adapter.is_local or not whole.requests:
+            return whole
+        serving, names = self._serving(self.request(symbols, start, end, frequency))
+        plans = serving.look(names)
+        needed = sum(
+            self.requests_for(len(call.starts), min(call.starts.values()), call.end, serving.request.frequency)
+            for call in serving.calls({symbol: plan.holes for symbol, plan in plans.items() if plan.holes})
+        )
+        covered = sum(not plan.holes for plan in plans.values())
+        share = needed / whole.requests
+        return replace(
+            whole,
+            requests=needed,
+            size_bytes=round(whole.size_bytes * share),
+            seconds=None if whole.seconds is None else round(whole.seconds * share, 1),
+            notes=(*whole.notes, f"the cache covers {covered:,} of {len(names):,} symbols"),
+        )
 
     # -- warming -----------------------------------------------------------------------------------------------------
 

@@ -331,9 +331,7 @@ def holes_by_symbol(draw):
 def test_every_hole_is_filled(requests, wanted):
     calls = plan_calls(wanted, requests)
     for symbol, holes in wanted.items():
-        asked = {
-            at for call in calls if symbol in call.starts for at in range(call.starts[symbol], call.end + 1)
-        }
+        asked = {at for call in calls if symbol in call.starts for at in range(call.starts[symbol], call.end + 1)}
         new = {at for hole in holes for at in range(hole.start, hole.end + 1)}
         assert new <= asked
     assert all(call.starts for call in calls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rustybt.data.cache.freshness import policy_for
@@ -83,6 +83,7 @@ class CacheAccess:
                 settings.cache_revision_sessions if self.revision_sessions is None else self.revision_sessions
             ),
             max_stale_seconds=self.max_stale_seconds,
+            gap_schedule=self._gap_schedule(facts, frequency),
         )
 
     def schedule(self, facts: SeriesFacts, frequency: Frequency) -> Schedule:
@@ -97,6 +98,12 @@ class CacheAccess:
         if found is None:
             found = self._schedules[key] = schedule_of(facts, frequency, self.settlement_seconds)
         return found
+
+    def _gap_schedule(self, facts: SeriesFacts | None, frequency: Frequency) -> Schedule | None:
+        """Return when bars of an unknown stretch are due: of a series whose calendar nobody told, on any day."""
+        if facts is None or facts.attributes is not None:
+            return None
+        return self.schedule(replace(facts, hours="always"), frequency)
 
     def policy_of(self, frequency: Frequency, calendar_name: str) -> FreshnessPolicy:
         """Return the freshness policy of a frequency."""

@@ -246,6 +246,9 @@ class Filling:
             candidate: Hours = hours
             if _WIDTH[candidate] < _WIDTH[facts.hours]:
                 continue
+            if candidate == "extended" and facts.attributes is None:
+                # The calendar was a guess, and not a good one.
+                continue
             if not self.schedule(replace(facts, hours=candidate)).off_session(stamps):
                 return candidate
         return "always"

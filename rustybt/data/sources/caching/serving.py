@@ -137,6 +137,10 @@ class Serving:
             raise AssertionError("a resolved request has both sides")
         return start, request.end
 
+    def calls(self, wanted: Mapping[str, Sequence[Hole]]) -> list[Call]:
+        """Return the calls that fill holes."""
+        return plan_calls(wanted, self._requests)
+
     # -- answering ---------------------------------------------------------------------------------------------------
 
     def from_cache(self, symbols: Sequence[str]) -> Delivery | None:
@@ -238,7 +242,7 @@ class Serving:
 
     async def _fill(self, wanted: dict[str, list[Hole]]) -> AsyncIterator[tuple[list[str], dict[str, SourceError]]]:
         """Ask for holes; yield the symbols that are whole now, and those that failed."""
-        calls = plan_calls(wanted, self._requests)
+        calls = self.calls(wanted)
         left = {symbol: sum(symbol in call.starts for call in calls) for symbol in wanted}
         failed: dict[str, SourceError] = {}
         moved: dict[str, str] = {}
