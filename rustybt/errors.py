@@ -116,6 +116,10 @@ class AuthenticationError(SourceError):
     code = "authentication"
 
 
+#: What one symbol met, every other one would meet as well: a batch ends with it.
+CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
+
+
 class SymbolNotFoundError(SourceError):
     """The source does not know the symbol."""
 

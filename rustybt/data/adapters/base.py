@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from rustybt.data.adapters.request_count import RequestCount
 from rustybt.data.adapters.retry import call_with_retries
 from rustybt.data.adapters.throttle import Throttle
-from rustybt.errors import RequestError, SourceError
+from rustybt.errors import (
+    CONCERNS_ALL,
+    RequestError,
+    SourceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -104,6 +108,26 @@ class BaseDataAdapter(ABC):
         SourceError
             Nothing can be said of any of them: the vendor is down, refuses the key or the rate.
         """
+
+    async def one_by_one(
+        self, symbols: Sequence[str], fetch: Callable[[str], Awaitable[SeriesAnswer]]
+    ) -> Mapping[str, SeriesAnswer | SourceError]:
+        """Return what `fetch` answers for each symbol, asked one after the other, or why it failed.
+
+        Raises
+        ------
+        AuthenticationError, RateLimitedError, SourceUnavailableError
+            No other symbol could fare better.
+        """
+        answers: dict[str, SeriesAnswer | SourceError] = {}
+        for symbol in symbols:
+            try:
+                answers[symbol] = await fetch(symbol)
+            except CONCERNS_ALL:
+                raise
+            except SourceError as error:
+                answers[symbol] = error
+        return answers
 
     @abstractmethod
     def map_error(self, error: Exception) -> SourceError | None:

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from rustybt.data.sources import bridge
 from rustybt.data.sources.delivery import Delivery
 from rustybt.errors import (
-    AuthenticationError,
-    RateLimitedError,
+    CONCERNS_ALL,
     RequestError,
     SourceError,
-    SourceUnavailableError,
 )
 from rustybt.market.bars import concat_bars
 from rustybt.market.frequency import Frequency
@@ -234,7 +232,7 @@ class DataSource(ABC):
             batch = symbols[first : first + self.symbols_per_fetch]
             try:
                 yield Delivery(await self.fetch(batch, start, end, request.frequency))
-            except (AuthenticationError, RateLimitedError, SourceUnavailableError):
+            except CONCERNS_ALL:
                 raise
             except SourceError as error:
                 yield await self._one_by_one(batch, start, end, request.frequency, error)
@@ -252,7 +250,7 @@ class DataSource(ABC):
         for symbol in batch:
             try:
                 parts.append(await self.fetch([symbol], start, end, frequency))
-            except (AuthenticationError, RateLimitedError, SourceUnavailableError):
+            except CONCERNS_ALL:
                 raise
             except SourceError as alone:
                 failures[symbol] = alone

@@ -31,12 +31,10 @@ from rustybt.data.adapters.new_york import NEW_YORK, within_sessions
 from rustybt.data.adapters.reading import reading
 from rustybt.data.adapters.series import SeriesAnswer
 from rustybt.errors import (
-    AuthenticationError,
+    CONCERNS_ALL,
     BadResponseError,
-    RateLimitedError,
     RequestError,
     SourceError,
-    SourceUnavailableError,
     SymbolNotFoundError,
 )
 from rustybt.market.bars import empty_bars
@@ -82,7 +80,6 @@ LIMITS = VendorLimits(
     ),
 )
 _NAME = re.compile(r"[!#-+\--~]+")
-_CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 
 
 class AlpacaAdapter(BaseDataAdapter):
@@ -149,7 +146,7 @@ class AlpacaAdapter(BaseDataAdapter):
         answers: dict[str, SeriesAnswer | SourceError] = {}
         for group, part in zip(groups, fetched, strict=True):
             if isinstance(part, BaseException) and (
-                not isinstance(part, SourceError) or isinstance(part, _CONCERNS_ALL)
+                not isinstance(part, SourceError) or isinstance(part, CONCERNS_ALL)
             ):
                 raise part
             answers |= dict.fromkeys(group, part) if isinstance(part, SourceError) else part

@@ -23,10 +23,8 @@ from rustybt.errors import (
     AuthenticationError,
     BadResponseError,
     NotCoveredError,
-    RateLimitedError,
     RequestError,
     SourceError,
-    SourceUnavailableError,
     SymbolNotFoundError,
 )
 from rustybt.market.bars import concat_bars, empty_bars
@@ -71,7 +69,6 @@ LIMITS = VendorLimits(
         "beyond that: one list of symbols",
     ),
 )
-_CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 
 
 class AlphaVantageAdapter(BaseDataAdapter):
@@ -116,15 +113,7 @@ class AlphaVantageAdapter(BaseDataAdapter):
         self, symbols: Sequence[str], start: int, end: int, frequency: Frequency
     ) -> Mapping[str, SeriesAnswer | SourceError]:
         """Fetch the bars of each symbol: one request for daily and longer ones, one a month for shorter."""
-        answers: dict[str, SeriesAnswer | SourceError] = {}
-        for symbol in symbols:
-            try:
-                answers[symbol] = await self._fetch_one(symbol, start, end, frequency)
-            except _CONCERNS_ALL:
-                raise
-            except SourceError as error:
-                answers[symbol] = error
-        return answers
+        return await self.one_by_one(symbols, lambda symbol: self._fetch_one(symbol, start, end, frequency))
 
     async def _fetch_one(self, symbol: str, start: int, end: int, frequency: Frequency) -> SeriesAnswer:
         if frequency.is_intraday and symbols_of.is_listed_abroad(symbol):

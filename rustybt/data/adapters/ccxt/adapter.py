@@ -25,12 +25,10 @@ from rustybt.data.adapters.ccxt.stream import stream_bars
 from rustybt.data.adapters.reading import is_time, reading
 from rustybt.data.adapters.series import SeriesAnswer, StreamedBar
 from rustybt.errors import (
-    AuthenticationError,
+    CONCERNS_ALL,
     BadResponseError,
-    RateLimitedError,
     RequestError,
     SourceError,
-    SourceUnavailableError,
     SymbolNotFoundError,
 )
 from rustybt.market.assets import AssetAttributes
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from rustybt.data.adapters.connection import Connection
     from rustybt.market.frequency import Frequency
 
-_CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 _CLOCK_SECONDS = 60.0
 _CLOCK_ERROR_SECONDS = 3_653 * 86_400.0
 _MILLISECOND = 1_000
@@ -131,7 +128,7 @@ class CCXTAdapter(BaseDataAdapter):
         for symbol in symbols:
             try:
                 answers[symbol] = await self._series(symbol, self._market(symbol, markets), start, end, frequency)
-            except _CONCERNS_ALL:
+            except CONCERNS_ALL:
                 raise
             except SourceError as error:
                 answers[symbol] = error

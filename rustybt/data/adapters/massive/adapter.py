@@ -121,13 +121,7 @@ class MassiveAdapter(BaseDataAdapter):
         self, symbols: Sequence[str], start: int, end: int, frequency: Frequency
     ) -> Mapping[str, SeriesAnswer | SourceError]:
         """Fetch bars, listing and corporate actions; see `BaseDataAdapter.fetch_series`."""
-        found: dict[str, SeriesAnswer | SourceError] = {}
-        for symbol in symbols:
-            try:
-                found[symbol] = await self._series(symbol, start, end, frequency)
-            except (SymbolNotFoundError, BadResponseError, NotCoveredError) as error:
-                found[symbol] = error
-        return found
+        return await self.one_by_one(symbols, lambda symbol: self._series(symbol, start, end, frequency))
 
     async def _series(self, symbol: str, start: int, end: int, frequency: Frequency) -> SeriesAnswer:
         ticker = self.vendor_symbol(symbol)

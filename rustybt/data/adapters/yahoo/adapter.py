@@ -28,7 +28,7 @@ from rustybt.data.adapters.yahoo.chart import (
 )
 from rustybt.data.adapters.yahoo.client import HOST, YahooClient, YahooRefusal
 from rustybt.data.adapters.yahoo.errors import client_error, refusal_to_error, unknown_symbol
-from rustybt.errors import AuthenticationError, NotCoveredError, RateLimitedError, SourceError, SourceUnavailableError
+from rustybt.errors import NotCoveredError, SourceError
 from rustybt.market.bars import join_frames
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.provenance import SourceMetadata
@@ -65,7 +65,6 @@ LIMITS = VendorLimits(
         "30m bars are made of 15m bars",
     ),
 )
-_CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +107,7 @@ class YahooAdapter(BaseDataAdapter):
         self, symbols: Sequence[str], start: int, end: int, frequency: Frequency
     ) -> Mapping[str, SeriesAnswer | SourceError]:
         """Fetch one series after the other; see `BaseDataAdapter.fetch_series`."""
-        answers: dict[str, SeriesAnswer | SourceError] = {}
-        for symbol in symbols:
-            try:
-                answers[symbol] = await self._series(symbol, start, end, frequency)
-            except _CONCERNS_ALL:
-                raise
-            except SourceError as error:
-                answers[symbol] = error
-        return answers
+        return await self.one_by_one(symbols, lambda symbol: self._series(symbol, start, end, frequency))
 
     def pages(self, start: int, end: int, frequency: Frequency, bars: int, symbols: int = 1) -> int:
         """Return the requests for bars, and the one for actions that intraday bars need."""

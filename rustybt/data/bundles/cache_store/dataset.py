@@ -290,7 +290,7 @@ class CachedDataset:
                 ledgers.save(connection, self.name, changed, now)
                 sql.delete_files(connection, gone)
                 # The bytes of the new files are not exactly those of the old ones.
-                TOUCHES.note(root, [item.record.file_key for item in used], accessed)
+                TOUCHES.inherit(root, [item.record.file_key for item in used], accessed)
                 victims = make_room(connection, self.place, self.max_size_bytes, now)
                 size = sql.counted_bytes(connection, self.place.text)
         except BaseException:

@@ -42,6 +42,11 @@ class Touches:
             for key in keys:
                 self._at[root, key] = now + next(self._sequence) * 1e-6
 
+    def inherit(self, root: str, keys: Iterable[str], at: float) -> None:
+        """Note that files hold what was last used at `at`, as `refined` says it."""
+        with self._mutex:
+            self._at.update(((root, key), at) for key in keys)
+
     def forget(self, root: str, keys: Iterable[str]) -> None:
         """Forget files that are gone."""
         with self._mutex:

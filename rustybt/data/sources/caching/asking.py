@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rustybt.data.sources.delivery import Delivery, join_deliveries
-from rustybt.errors import AuthenticationError, RateLimitedError, SourceError, SourceUnavailableError
+from rustybt.errors import CONCERNS_ALL, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -56,7 +56,7 @@ async def asked(
 async def _batch(source: DataSource, symbols: list[str], start: int, end: int, frequency: Frequency) -> Delivery:
     try:
         return await _fetch(source, symbols, start, end, frequency)
-    except (AuthenticationError, RateLimitedError, SourceUnavailableError):
+    except CONCERNS_ALL:
         raise
     except SourceError as error:
         if len(symbols) == 1:

@@ -12,7 +12,7 @@ import polars as pl
 from rustybt.data.adapters.redaction import mask_error
 from rustybt.data.sources.delivery import Delivery, join_missing
 from rustybt.data.sources.vendor.range import native_frequency, widened_range
-from rustybt.errors import AuthenticationError, RateLimitedError, SourceError, SourceUnavailableError
+from rustybt.errors import CONCERNS_ALL, SourceError
 from rustybt.logging import get_logger
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import concat_bars
@@ -34,7 +34,6 @@ logger = get_logger(__name__)
 
 #: So many symbols failing one after the other for a reason that concerns all: the rest is not asked any more.
 HOPELESS_AFTER = 3
-_CONCERNS_ALL = (AuthenticationError, RateLimitedError, SourceUnavailableError)
 
 
 class VendorFetch:
@@ -173,7 +172,7 @@ class VendorFetch:
 
     def _note_failure(self, error: SourceError) -> None:
         """Count failures that would meet every symbol; after some in a row nothing more is asked."""
-        if not isinstance(error, _CONCERNS_ALL):
+        if not isinstance(error, CONCERNS_ALL):
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1
