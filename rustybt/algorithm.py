@@ -15,6 +15,7 @@ import numpy as np
 from rustybt.__about__ import __version__
 from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
 from rustybt.data.portal.portal import span
+from rustybt.data.sources.base import DataSource
 from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import BundleError, RequestError, RustybtError
 from rustybt.market.frequency import DAILY, Frequency
@@ -239,7 +240,11 @@ class TradingAlgorithm:
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
             source = with_cache(self._source, self._store) if self._use_cache else self._source
-            return SourceBars(source, self._symbols, self._start, self._end, calendar_name=self._calendar)
+            # Any object with fetch_sync will do; only our own sources are told to say how far they are.
+            progress = self._progress if isinstance(source, DataSource) else None
+            return SourceBars(
+                source, self._symbols, self._start, self._end, calendar_name=self._calendar, progress=progress
+            )
         if not isinstance(self._bundle, str):
             if not hasattr(self._bundle, "read_arrays"):
                 raise RequestError(

@@ -63,6 +63,8 @@ class WatchedSource:
     ----------
     source
         A source, or one behind the cache.
+    progress
+        Told how far a fetch is.
 
     Attributes
     ----------
@@ -70,8 +72,9 @@ class WatchedSource:
         All symbols that were asked for, the earliest start and the latest end; None is an open side.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, progress: Any = None) -> None:
         self._source = source
+        self._progress = progress
         from rustybt.data.sources import CachedDataSource
 
         is_cached = isinstance(source, CachedDataSource)
@@ -87,7 +90,7 @@ class WatchedSource:
 
     def fetch_with_events(self, symbols: Sequence[str], start: Any, end: Any, frequency: str) -> Any:
         """Return the bars and events that the source has."""
-        delivery = self._source.fetch_with_events(symbols, start, end, frequency)
+        delivery = self._source.fetch_with_events(symbols, start, end, frequency, self._progress)
         names, first, _ = self.asked
         earliest = start if not names or start is None else first if first is None else min(first, start)
         self.asked = (list(dict.fromkeys([*names, *symbols])), earliest, end)
@@ -134,8 +137,10 @@ def use_sentence(use: CacheUse) -> str:
 
 def missing_lines(error: BaseException, most: int) -> list[str]:
     """Return what an answer lacks, one symbol a line, at most so many; nothing where the message names them all itself."""
-    missing = error.details.get("missing") if isinstance(error, SourceError) else None
-    if not isinstance(missing, dict) or all(symbol in str(error) for symbol in missing):
+    if not isinstance(error, SourceError):
+        return []
+    missing = error.details.get("missing")
+    if not isinstance(missing, dict) or all(f" {symbol} " in error.message for symbol in missing):
         return []
     lines = [f"{symbol}: {', '.join(map(_stretch, stretches))}" for symbol, stretches in sorted(missing.items())]
     hidden = len(lines) - most

@@ -117,10 +117,10 @@ def run(
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(open_store(terminal))
         fetched: SourceRun | None = None
-        if source is not None:
-            fetched = stack.enter_context(open_source(source, named, options, ctx, store, mode, calendar))
-            stack.enter_context(stale_data_told(terminal))
         progress = stack.enter_context(terminal.progress())
+        if source is not None:
+            fetched = stack.enter_context(open_source(source, named, options, ctx, store, mode, calendar, progress))
+            stack.enter_context(stale_data_told(terminal))
         stack.enter_context(aside)
         strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
         result = run_algorithm(

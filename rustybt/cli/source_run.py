@@ -78,6 +78,7 @@ def open_source(
     store: Any,
     mode: CacheMode,
     calendar: str | None,
+    progress: Any = None,
 ) -> Iterator[SourceRun]:
     """Make the source that a command line names, and close it afterwards.
 
@@ -87,6 +88,8 @@ def open_source(
         The command's options for sources; None and False were not given.
     calendar
         Trading calendar of the run; None leaves it to the bars.
+    progress
+        Told how far a fetch is.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def open_source(
         options["calendar"] = calendar
     source = get_source(source_name, **options)
     with contextlib.closing(cached(source, store, mode)) as asked:
-        watched = WatchedSource(asked)
+        watched = WatchedSource(asked, progress)
         arguments = {
             "data_source": watched,
             "symbols": tuple(symbols or ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import linecache
+import sysconfig
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ FUNCTIONS = ("initialize", "handle_data", "before_trading_start", "analyze")
 _MARK = "__rustybt_script__"
 _loading: ContextVar[bool] = ContextVar("rustybt_loading_script", default=False)
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+_STANDARD_LIBRARY = str(Path(sysconfig.get_paths()["stdlib"]).resolve())
 
 
 class ScriptEndsHereError(BaseException):
@@ -242,6 +244,6 @@ def strategy_error(error: BaseException, when: str, filename: str | None = None)
 
 
 def _is_users(filename: str) -> bool:
-    """Return whether a frame is neither ours nor of an installed package."""
+    """Return whether a frame is neither ours nor of an installed package nor of Python itself."""
     inside = str(Path(filename).resolve()) if not filename.startswith("<") else filename
-    return not inside.startswith(_PACKAGE) and "site-packages" not in inside
+    return not inside.startswith((_PACKAGE, _STANDARD_LIBRARY)) and "site-packages" not in inside

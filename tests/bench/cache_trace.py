@@ -8,7 +8,7 @@ Who asks:
 * `momentum` before each week's open: eight symbols, the last 400 days, so that the range moves;
 * `core`, `trend` and `carry` after each close: the same twenty symbols until today, from 2015, 2016 and 2018, now and then run again
   at once with another parameter;
-* `pairs` after some closes: two symbols from 2018 on; `hourly` within the session, again within the hour on some days;
+* `pairs` after some closes: two symbols from 2018 on; `hourly` in each session, again within the hour on some days;
   `minutes`: the last days, looked at twice within minutes;
 * `research`, most of all: the theme of the week beside the benchmark, a theme that does not come back. The same backtest with other
   parameters, other dates, subsets, one more symbol, a longer range, another order of symbols;
@@ -82,7 +82,7 @@ def load() -> list[Request]:
 
 def week_of_the_split() -> list[Request]:
     """Return a part of the committed trace: a few days that hold the split, the holiday and the half day."""
-    first, last = datetime(2024, 11, 22, tzinfo=UTC).timestamp(), datetime(2024, 11, 30, tzinfo=UTC).timestamp()
+    first, last = datetime(2024, 11, 22, 20, tzinfo=UTC).timestamp(), datetime(2024, 11, 30, tzinfo=UTC).timestamp()
     return [request for request in load() if first <= request.now <= last]
 
 
@@ -124,17 +124,16 @@ def _strategies(day: date, rng: random.Random) -> list[Request]:
         Request(_at(day, evening, 33), "trend", tuple(reversed(CORE)), "2016-01-04", today),
         Request(_at(day, evening, 36), "carry", CORE, "2018-01-02", today),
     ]
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         found.append(Request(_at(day, evening, 41), "core", CORE, "2015-01-02", today))
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         found.append(Request(_at(day, evening, 44), "trend", tuple(reversed(CORE)), "2016-01-04", today))
     if rng.random() < 0.25:
         found.append(Request(_at(day, evening, 35), "pairs", PAIR, "2018-01-02", today))
-    if rng.random() < 0.3:
-        start, hour = (day - timedelta(days=60)).isoformat(), rng.choice((10, 11))
-        found.append(Request(_at(day, hour, 45), "hourly", HOURLY, start, today, "1h"))
-        if rng.random() < 0.5:
-            found.append(Request(_at(day, hour + 1, 20), "hourly", HOURLY, start, today, "1h"))
+    start = (day - timedelta(days=60)).isoformat()
+    found.append(Request(_at(day, 10, 45), "hourly", HOURLY, start, today, "1h"))
+    if rng.random() < 0.2:
+        found.append(Request(_at(day, 11, 20), "hourly", HOURLY, start, today, "1h"))
     if rng.random() < 0.1:
         start, minute = (day - timedelta(days=4)).isoformat(), rng.randrange(10, 50)
         found += [

@@ -39,7 +39,7 @@ def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.setenv("RUSTYBT_CONFIG_FILE", str(tmp_path / "config.toml"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names = {"__name__": "documentation"}
-    with vendors(monkeypatch) if page.name == "vendors.md" else contextlib.nullcontext():
+    with vendors(monkeypatch) if page.name in ("vendors.md", "cache.md") else contextlib.nullcontext():
         for block in blocks.blocks_of(page):
             blocks.run_block(block, names)
 

@@ -25,7 +25,7 @@ def cache_of(store, log, **options):
 
 def is_uncached_answer(cached, symbols, start=RANGE[0], end=RANGE[1], frequency="1d", now=EVENING):
     request = cached.request(symbols, start, end, frequency)
-    return cached.fetch_sync(symbols, start, end, frequency).sort("symbol", "timestamp").equals(
+    return cached.fetch_sync(symbols, start, end, frequency).equals(
         told(symbols, request.start, request.end, frequency, now)
     )
 
@@ -45,7 +45,11 @@ def check_ledger(home, root=None):
     if not path.exists():
         return set()
     with BundleStore(home) as store:
-        held = [segment for item in CachedDataSource(Vendor("/dev/null"), store=store).cache.series() for segment in item.segments]
+        held = [
+            segment
+            for item in CachedDataSource(Vendor("/dev/null"), store=store).cache.series()
+            for segment in item.segments
+        ]
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -3,10 +3,11 @@
 What it answers without a cache is therefore known everywhere, and every call to it leaves a line in a file that processes share.
 """
 
+import asyncio
 import os
-import time
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -118,7 +119,7 @@ class Vendor(DataSource):
         if self.on_fetch is not None:
             self.on_fetch(self.made)
         if self.delay:
-            time.sleep(self.delay)
+            await asyncio.sleep(self.delay)
         if self.is_down:
             raise SourceUnavailableError("the vendor is down")
         unknown = [symbol for symbol in request.symbols if symbol not in SYMBOLS]
@@ -143,7 +144,6 @@ class Vendor(DataSource):
 
 def fetches(log):
     """Return process and symbols of each fetch so far."""
-    if not os.path.exists(log):
+    if not Path(log).exists():
         return []
-    with open(log) as file:
-        return [tuple(line.split()[:2]) for line in file if line.endswith("\n")]
+    return [tuple(line.split()[:2]) for line in Path(log).read_text().splitlines(keepends=True) if line.endswith("\n")]

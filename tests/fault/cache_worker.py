@@ -12,6 +12,7 @@ import sys
 import traceback
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rustybt.config import load_settings
 from rustybt.data.bundles import counted
@@ -103,13 +104,13 @@ class Work:
         self.cached = CachedDataSource(self.vendor, options.get("cache_dir"), store=self.store)
 
     def say(self, *words):
-        with open(self.options["out"], "a") as out:
+        with Path(self.options["out"]).open("a") as out:
             out.write(" ".join(map(str, words)) + "\n")
 
     def answer(self, symbols, start, end, frequency="1d"):
         """Ask, and complain about an answer that is not the uncached one."""
         request = self.cached.request(symbols, start, end, frequency)
-        found = self.cached.fetch_sync(symbols, start, end, frequency).sort("symbol", "timestamp")
+        found = self.cached.fetch_sync(symbols, start, end, frequency)
         expected = told(symbols, request.start, request.end, frequency, self.now)
         if not found.equals(expected):
             held = dict(found.group_by("symbol").len().iter_rows())
@@ -138,7 +139,7 @@ class Work:
         """Ask for this and that, with a compaction and a clean now and then."""
         chance = random.Random(self.options["seed"])
         wrong = 0
-        for at in range(self.options["count"]):
+        for _ in range(self.options["count"]):
             frequency = chance.choice(["1d", "1d", "1d", "1h"])
             symbols = chance.sample(SYMBOLS[:24], chance.randint(1, 6))
             length = chance.choice([5, 30, 120, 500]) if frequency == "1d" else chance.choice([2, 10, 40])
@@ -165,8 +166,7 @@ class Work:
     def same(self):
         """Ask for one thing at the moment that all others do."""
         self.say("ready")
-        with open(self.options["gate"]) as gate:
-            gate.read()
+        Path(self.options["gate"]).read_bytes()
         self.answer(self.options["symbols"], *self.options["range"])
         self.say("done")
 
@@ -189,7 +189,7 @@ def run(options):
             STEPS[options["step"]]()
         getattr(work, options["action"])()
     except BaseException:  # noqa: BLE001  whatever it is, the test shows it
-        with open(options["out"], "a") as out:
+        with Path(options["out"]).open("a") as out:
             out.write("ERROR " + traceback.format_exc().replace("\n", "\n  ") + "\n")
 
 

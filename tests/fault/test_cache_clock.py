@@ -13,9 +13,9 @@ import pytest
 
 from rustybt.data.bundles.store import BundleStore
 from rustybt.data.cache.freshness import TTL, MarketClose
+from rustybt.data.sources.cached_source import CachedDataSource
 from tests.fault.cache_checks import RANGE, check_ledger, check_locks_are_free, is_uncached_answer
 from tests.fault.cache_vendor import EVENING, SYMBOLS, Vendor, fetches
-from rustybt.data.sources.cached_source import CachedDataSource
 
 DAY = 86_400.0
 SIX = SYMBOLS[:6]
@@ -71,7 +71,9 @@ class TestTheClockJumps:
             if is_new_process:
                 cached, _ = make()
             assert is_uncached_answer(cached, SIX, *range_, frequency, clock.now), jump
-            assert is_uncached_answer(cached, SIX[:2], "2024-06-12", None if jump else "2024-06-14", frequency, clock.now)
+            assert is_uncached_answer(
+                cached, SIX[:2], "2024-06-12", None if jump else "2024-06-14", frequency, clock.now
+            )
 
     @pytest.mark.parametrize("frequency", ["1d", "1h"])
     @pytest.mark.parametrize("jump", [180 * DAY, 365 * DAY])
@@ -83,6 +85,7 @@ class TestTheClockJumps:
         clock.now = EVENING + 60
         assert is_uncached_answer(cached, SIX, "2024-05-01", None, frequency, clock.now)
         # What the wrong clock stamped is replaced: the right one finds everything in its place.
+        assert is_uncached_answer(cached, SIX, "2024-05-01", "2024-06-14", frequency, clock.now)
         made = vendor.made
         assert is_uncached_answer(cached, SIX, "2024-05-01", "2024-06-14", frequency, clock.now)
         assert vendor.made == made
@@ -156,11 +159,15 @@ class TestTheClocksOfTheMarketChange:
         cached, _ = make(TTL(0))
         for half_hours in range(26, 46):
             clock.now = unix(day) + half_hours * 1_800 + 1
-            assert is_uncached_answer(cached, SIX[:1], "2024-03-07" if day > "2024" else "2023-11-01", day, "1h", clock.now)
+            assert is_uncached_answer(
+                cached, SIX[:1], "2024-03-07" if day > "2024" else "2023-11-01", day, "1h", clock.now
+            )
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system sets no time zone for a process")
-@pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("America/New_York", "Pacific/Kiritimati"), ("Pacific/Pago_Pago", "UTC")])
+@pytest.mark.parametrize(
+    "zones", [("UTC", "Asia/Tokyo"), ("America/New_York", "Pacific/Kiritimati"), ("Pacific/Pago_Pago", "UTC")]
+)
 @pytest.mark.parametrize("frequency", ["1d", "1h"])
 def test_a_machine_that_moves_to_another_time_zone_finds_what_it_had(make, log, monkeypatch, zones, frequency):
     try:
@@ -173,7 +180,9 @@ def test_a_machine_that_moves_to_another_time_zone_finds_what_it_had(make, log, 
         time.tzset()
         for found in (cached, make()[0]):
             assert is_uncached_answer(found, SIX, "2024-03-01", "2024-06-14", frequency)
-            assert is_uncached_answer(found, SIX[::-1], datetime(2024, 3, 8, tzinfo=UTC), datetime(2024, 6, 13, 15, tzinfo=UTC), frequency)
+            assert is_uncached_answer(
+                found, SIX[::-1], datetime(2024, 3, 8, tzinfo=UTC), datetime(2024, 6, 13, 15, tzinfo=UTC), frequency
+            )
         assert len(fetches(log)) == made
     finally:
         monkeypatch.undo()
@@ -213,7 +222,10 @@ else:
 def test_ctrl_c_keeps_what_arrived(make, home, log, way):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, way, str(home), str(log)], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", INTERRUPTED, way, str(home), str(log)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     deadline = time.monotonic() + 60
     # Before the first group of answers is a second old, so that nothing but the interrupt stores it.

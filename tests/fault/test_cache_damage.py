@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ DAMAGES = {
 }
 
 
+def exchange(home, chance, ways, number):
+    """Put a damaged copy in the place of some file, or nothing."""
+    copy = home / f"damaged-{number}"
+    with suppress(FileNotFoundError):  # it was dropped meanwhile
+        path = chance.choice([path for path in files_of(home) if path.stat().st_size] or [copy])
+        shutil.copy(path, copy)
+        if copy.stat().st_size:
+            chance.choice(ways)(copy)
+        copy.replace(path) if copy.exists() else path.unlink()
+    copy.unlink(missing_ok=True)
+
+
 class TestFiles:
     @pytest.mark.parametrize("damage", DAMAGES)
     @pytest.mark.parametrize("is_open", [True, False])
@@ -165,7 +178,8 @@ class TestFiles:
         outs = [tmp_path / f"reader-{number}" for number in range(3)]
         groups = [EIGHT, EIGHT[2:5], EIGHT[5:]]
         readers = [
-            processes.start(action="read_for_ever", home=home, log=log, out=out, groups=groups, range=RANGE) for out in outs
+            processes.start(action="read_for_ever", home=home, log=log, out=out, groups=groups, range=RANGE)
+            for out in outs
         ]
         chance = random.Random(5)
         ways = [flip, truncate, lambda path: path.write_bytes(b""), Path.unlink]
@@ -174,18 +188,8 @@ class TestFiles:
         while time.monotonic() < deadline and (
             rounds < 25 or not all(out.exists() and len(out.read_text().splitlines()) > 10 for out in outs)
         ):
-            found = files_of(home)
             rounds += 1
-            if found:
-                path = chance.choice(found)
-                copy = path.with_name(f"damaged-{rounds}")
-                try:
-                    shutil.copy(path, copy)
-                    chance.choice(ways)(copy)
-                    copy.replace(path) if copy.exists() else path.unlink()
-                except FileNotFoundError:
-                    pass  # dropped meanwhile
-                copy.unlink(missing_ok=True)
+            exchange(home, chance, ways, rounds)
             time.sleep(0.02)
         assert [processes.kill(reader) for reader in readers] == [-9, -9, -9]
         for out in outs:
@@ -214,7 +218,7 @@ class TestFolders:
 
     @pytest.mark.parametrize("which", ["home", ".rustybt", "cache", "dataset"])
     def test_a_file_in_place_of_a_folder(self, anew, filled, home, warned, which):
-        cached, vendor = anew()
+        cached, _ = anew()
         folder = {
             "home": home, ".rustybt": home / ".rustybt", "cache": home / ".rustybt/cache", "dataset": filled[0].parent
         }[which]  # fmt: skip
@@ -230,7 +234,9 @@ class TestFolders:
         kept.rename(folder)
         assert is_uncached_answer(anew()[0], EIGHT)
 
-    def test_a_link_to_a_folder_elsewhere_is_followed_and_nothing_else_there_is_touched(self, anew, home, tmp_path, log):
+    def test_a_link_to_a_folder_elsewhere_is_followed_and_nothing_else_there_is_touched(
+        self, anew, home, tmp_path, log
+    ):
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         (elsewhere / "precious.parquet").write_text("mine")
@@ -261,14 +267,6 @@ class TestFolders:
         assert vendor.made == 2
         assert secret.read_text() == "something else"
         assert not filled[0].is_symlink()
-
-
-def change(home, *statements):
-    connection = sqlite3.connect(home / ".rustybt" / "metadata.sqlite")
-    with connection:
-        for statement in statements:
-            assert connection.execute(statement).rowcount >= 1, statement
-    connection.close()
 
 
 CHANGES = [
@@ -408,7 +406,9 @@ class TestNoRoom:
         assert not list((home / ".rustybt/cache").rglob(".tmp-*"))
         check_ledger(home)
 
-    @pytest.mark.parametrize("text", ["database or disk is full", "disk I/O error", "attempt to write a readonly database"])
+    @pytest.mark.parametrize(
+        "text", ["database or disk is full", "disk I/O error", "attempt to write a readonly database"]
+    )
     def test_rows_that_cannot_be_written(self, anew, home, warned, monkeypatch, text):
         from rustybt.data.bundles.metadata_store import cache as sql
 
@@ -506,7 +506,9 @@ class TestMounts:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["../../outside", "/etc/outside", "a/../../outside", "..", "con", "x\\..\\y", "~root"])
+    @pytest.mark.parametrize(
+        "name", ["../../outside", "/etc/outside", "a/../../outside", "..", "con", "x\\..\\y", "~root"]
+    )
     def test_names_that_would_leave_the_folder_stay_inside(self, home, tmp_path, log, name, monkeypatch):
         from tests.fault import cache_vendor
 
@@ -557,16 +559,7 @@ def test_threads_of_one_process_read_while_another_damages(anew, filled, home):
         thread.start()
     chance = random.Random(8)
     for number in range(20):
-        found = files_of(home)
-        if found:
-            path = chance.choice(found)
-            copy = path.with_name(f"damaged-{number}")
-            try:
-                shutil.copy(path, copy)
-                chance.choice([flip, truncate])(copy)
-                copy.replace(path)
-            except FileNotFoundError:
-                pass
+        exchange(home, chance, [flip, truncate], number)
         time.sleep(0.03)
     stop.set()
     for thread in threads:

@@ -63,7 +63,13 @@ def check(home, log, acked, *, everything=SYMBOLS[:36]):
 
 @pytest.mark.parametrize(
     ("step", "is_first"),
-    [(step, is_first) for step in STEPS if step not in CLEANING for is_first in (True, False) if is_first or step in ON_OLD],
+    [
+        (step, is_first)
+        for step in STEPS
+        if step not in CLEANING
+        for is_first in (True, False)
+        if is_first or step in ON_OLD
+    ],
 )
 def test_a_fill_that_dies_at_a_step_loses_nothing_that_was_acknowledged(processes, home, log, out, step, is_first):
     acked = []
@@ -75,7 +81,9 @@ def test_a_fill_that_dies_at_a_step_loses_nothing_that_was_acknowledged(processe
     # Evicting needs a limit, compacting needs small files: several groups of one symbol.
     small = {"limit": SMALL} if step == "evicted-rows-gone" else {}
     groups = [[symbol] for symbol in SYMBOLS[4:36]]
-    process = processes.start(action="fill", home=home, log=log, out=out, groups=groups, range=RANGE, step=step, **small)
+    process = processes.start(
+        action="fill", home=home, log=log, out=out, groups=groups, range=RANGE, step=step, **small
+    )
     assert processes.wait(process) == -signal.SIGKILL, said(out)
     assert not [line for line in said(out) if line.startswith(("WRONG", "ERROR"))]
     check(home, log, acked if small else acknowledged(out))
@@ -97,7 +105,15 @@ def kill_at_random(processes, home, log, out, rounds, seed, **options):
         groups = [chance.sample(SYMBOLS[:36], chance.randint(1, 8)) for _ in range(30)]
         since = len(said(out))
         process = processes.start(
-            action="fill", home=home, log=log, out=out, groups=groups, range=RANGE, delay=0.002, group_seconds=0.02, **options
+            action="fill",
+            home=home,
+            log=log,
+            out=out,
+            groups=groups,
+            range=RANGE,
+            delay=0.002,
+            group_seconds=0.02,
+            **options,
         )
         patience = time.monotonic() + 30
         # From the first sign of life on: in the middle of a fetch, a save, a compaction, or between.
@@ -118,7 +134,9 @@ def test_many_processes_killed_at_any_moment_lose_nothing_that_was_acknowledged(
     check(home, log, acked)
 
 
-def test_processes_killed_while_they_evict_leave_a_cache_within_its_limit_after_the_next_fill(processes, home, log, out):
+def test_processes_killed_while_they_evict_leave_a_cache_within_its_limit_after_the_next_fill(
+    processes, home, log, out
+):
     kill_at_random(processes, home, log, out, 8, seed=2, limit=SMALL)
     last = processes.start(action="fill", home=home, log=log, out=out, groups=[[SYMBOLS[50]]], range=RANGE, limit=SMALL)
     assert processes.wait(last) == 0

@@ -6,15 +6,18 @@ What an answer may be is worked out from the exchange's times alone:
 * Each bar is as the vendor handed it over last; near the newest bar as of the last settled close, or newer.
 * All prices of a symbol are of one basis: never some of before and some of after a split.
 * What was answered is answered again without a request, and so is every part of it.
+
+RUSTYBT_EXAMPLES=500 tries more.
 """
 
 import itertools
+import os
 import shutil
 import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -290,6 +293,11 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 TestCacheAgainstUncached = CacheMachine.TestCase
+# Of thirty steps each; what fails is short enough to read without being shrunk for minutes.
 TestCacheAgainstUncached.settings = settings(
-    max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck), deadline=None
+    max_examples=int(os.environ.get("RUSTYBT_EXAMPLES", "15")),
+    stateful_step_count=30,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
 )

@@ -1,5 +1,7 @@
 """Coverage against a table of single microseconds, each with what is known of it."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +58,7 @@ def test_the_latest_answer_for_each_microsecond_counts(first, second):
 @given(answers)
 def test_what_is_alike_and_touches_is_one_segment(said):
     found = put((), said)
-    for left, right in zip(found, found[1:], strict=False):
+    for left, right in itertools.pairwise(found):
         alike = (left.reason, left.fetched_at, left.file_key) == (right.reason, right.fetched_at, right.file_key)
         assert not (alike and left.end + 1 == right.start)
 

@@ -33,7 +33,7 @@ class Terms:
     max_stale_seconds
         Serve what is stale up to this age without asking; None asks.
     gap_schedule
-        When bars of a stretch that was never asked for are due, where `schedule` is only a guess; None is `schedule`.
+        When bars of a stretch that was never asked for may be due as well, where `schedule` is only a guess.
     """
 
     now: float
@@ -193,8 +193,9 @@ def _judge_gap(part: _Part, terms: Terms) -> object:
             return _SERVE
         return _judge_tail(part, part.tail_fetched_at, terms, holds_bars=False)
     # Where no bar can be, nothing is unknown.
-    schedule = terms.gap_schedule or terms.schedule
-    return _ASK if schedule.has_due(part.start, part.end, terms.now) else _SERVE
+    schedules = (terms.schedule, terms.gap_schedule)
+    is_due = any(one is not None and one.has_due(part.start, part.end, terms.now) for one in schedules)
+    return _ASK if is_due else _SERVE
 
 
 def _judge_tail(part: _Part, fetched_at: float, terms: Terms, *, holds_bars: bool) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
@@ -17,6 +18,7 @@ from rustybt.market.corporate_actions import in_force
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rustybt.data.sources.base import Progress
     from rustybt.data.sources.delivery import Delivery
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
@@ -62,8 +64,10 @@ class SourceBars:
         *,
         calendar_name: str | None = None,
         frequency: str = "1d",
+        progress: Progress | None = None,
     ) -> None:
         self._source = source
+        self._progress = progress
         self._asked = (start, end)
         self._simulated: tuple[date, date] | None = None
         # What is fetched; None leaves the side open.
@@ -175,10 +179,11 @@ class SourceBars:
     def _ask(self, symbols: Sequence[str]) -> tuple[pl.DataFrame, Mapping[str, AssetAttributes]]:
         """Return bars and asset attributes; events and price basis are kept."""
         request = (list(symbols), self._start, self._end, self.frequencies[0])
+        told = {} if self._progress is None else {"progress": self._progress}
         with_events = getattr(self._source, "fetch_with_events", None)
         if with_events is None:
             return self._source.fetch_sync(*request), {}
-        delivery = self._with_warm_up(with_events, request)
+        delivery = self._with_warm_up(partial(with_events, **told), request)
         self._basis = delivery.price_basis
         self._canonical.update((alias, symbol) for symbol, alias in delivery.aliases.items())
         self._actions.update((action.event_id, action) for action in delivery.actions)

@@ -116,9 +116,15 @@ class DataSource(ABC):
         return bridge.run(self.fetch(symbols, start, end, frequency))
 
     def fetch_with_events(
-        self, symbols: Symbols, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
+        self,
+        symbols: Symbols,
+        start: Any = None,
+        end: Any = None,
+        frequency: str | Frequency = "1d",
+        progress: Progress | None = None,
     ) -> Delivery:
         """Return what `fetch` returns, and beside it what the source knows of corporate actions, price basis and assets."""
+        del progress  # a source that takes long says how far it is
         return Delivery(self.fetch_sync(symbols, start, end, frequency))
 
     def deliver(

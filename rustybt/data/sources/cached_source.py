@@ -144,10 +144,15 @@ class CachedDataSource(DataSource):
         return self.fetch_with_events(symbols, start, end, frequency).bars
 
     def fetch_with_events(
-        self, symbols: Symbols, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
+        self,
+        symbols: Symbols,
+        start: Any = None,
+        end: Any = None,
+        frequency: str | Frequency = "1d",
+        progress: Progress | None = None,
     ) -> Delivery:
         """Return what `fetch` returns, with corporate actions, price basis and assets beside it."""
-        serving, names = self._serving(self.request(symbols, start, end, frequency))
+        serving, names = self._serving(self.request(symbols, start, end, frequency), progress=progress)
         delivery = serving.from_cache(names)
         if delivery is None:
             delivery = bridge.run(self._whole(serving, names))

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from rustybt.data.bundles.cache_store import Addition
+from rustybt.data.bundles.cache_store import ledger as ledgers
 from rustybt.data.bundles.counters import CacheCounters
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.bundles.records import FileRecord
 from rustybt.data.bundles.store import BundleStore
 from rustybt.data.cache.coverage import Reason, Segment
 from rustybt.data.cache.series import Series, SeriesFacts
-from rustybt.data.bundles.cache_store import ledger as ledgers
 from rustybt.errors import RequestError, StorageError
 from rustybt.market.bars import empty_bars
 from tests.data.bundles.cached_days import (

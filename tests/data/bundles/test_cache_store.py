@@ -92,6 +92,17 @@ class TestSaving:
         assert read(another(cache), "AB", 0, 24).equals(bars_of("AB", 0, 24))
         assert cache.size_bytes() == bytes_on_disk(cache)
 
+    def test_every_segment_of_an_answer_is_kept_in_the_order_in_which_they_count(self, dataset, cache):
+        segments = (covered(0, 8), covered(3, 1, Reason.FAILED), covered(8, 2, Reason.NOT_FINAL))
+        dataset.save([Addition("A", segments, SeriesFacts())], bars_of("A"))
+        assert reasons(another(cache), "A") == [
+            (0, 2, "present"),
+            (3, 3, "failed"),
+            (4, 7, "present"),
+            (8, 9, "not_final"),
+        ]
+        assert read(another(cache), "A").equals(bars_of("A"))
+
     def test_emptiness_needs_no_file(self, dataset, cache):
         dataset.save([Addition("A", (covered(0, 5, Reason.CONFIRMED_EMPTY),), SeriesFacts())], empty_bars())
         assert reasons(another(cache), "A") == [(0, 4, "confirmed_empty")]
@@ -326,6 +337,8 @@ class TestDamage:
             ("first_symbol", "'B'"),
             ("last_symbol", "'A'"),
             ("row_count", 19),
+            ("size_bytes", "'x'"),
+            ("first_bar", "'x'"),
             ("sha256", "'" + "0" * 64 + "'"),
         ],
     )
@@ -339,6 +352,23 @@ class TestDamage:
         segment = other.ledger.series("A")["A"].segments[0]
         with pytest.raises(CorruptBundleError):
             other.read({"A": [segment.clipped(us(4), us(5))]})
+
+    @pytest.mark.parametrize(("column", "value"), [("first_bar", us(9)), ("last_bar", us(0)), ("first_bar", "'x'")])
+    def test_nor_where_this_process_has_checked_the_file_before(self, dataset, cache, store, column, value):
+        save(dataset, "AB")
+        assert read(dataset, "AB").equals(bars_of("AB"))
+        with sqlite3.connect(store.database.path) as connection:
+            connection.execute(f"UPDATE cache_files SET {column} = {value}")
+        connection.close()
+        assert read(another(cache), "A", 4, 2).equals(bars_of("A", 4, 2))
+
+    def test_a_damaged_row_of_the_dataset_is_an_error_that_an_answer_can_go_past(self, dataset, cache, store):
+        save(dataset, "A")
+        with sqlite3.connect(store.database.path) as connection:
+            connection.execute("UPDATE cache_datasets SET generation = 'x'")
+        connection.close()
+        with pytest.raises(CorruptBundleError, match="damaged"):
+            dataset.ledger.refresh()
 
     def test_coverage_without_a_row_of_its_file_covers_nothing(self, dataset, cache, store):
         save(dataset, "A")

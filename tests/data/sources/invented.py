@@ -5,6 +5,7 @@ the one that a caller without a cache would have got, now or at any time before.
 """
 
 import asyncio
+import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -105,7 +106,7 @@ class InventedVendor(DataSource):
     """Tells final bars only, unless `shows_forming`.
 
     `asked` lists (symbols, start, end) of each call; `answers_whole` hands symbols over one by one, as real vendors do, else
-    there is only `fetch`.
+    there is only `fetch`. A call that `arrived` waits at the `gate`, where there is one.
     """
 
     listings: dict[str, Listing] = field(default_factory=dict)
@@ -118,7 +119,8 @@ class InventedVendor(DataSource):
     shows_forming: bool = False
     failing: dict[str, Exception] = field(default_factory=dict)
     down_after: int | None = None
-    gate: asyncio.Event | None = None
+    gate: threading.Event | None = None
+    arrived: threading.Event = field(default_factory=threading.Event)
     identity: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[tuple[str, ...], int, int]] = field(default_factory=list)
     #: (symbol, frequency, label) -> when this bar was last handed over.
@@ -185,9 +187,9 @@ class InventedVendor(DataSource):
 
     async def fetch(self, symbols, start=None, end=None, frequency="1d"):
         request = self.resolve(self.request(symbols, start, end, frequency))
-        self.asked.append((request.symbols, request.start, request.end))
-        if self.gate is not None:
-            await self.gate.wait()
+        await self._is_asked(request)
+        if self.down_after == 0:
+            raise SourceUnavailableError("invented is down")
         parts = [self._one(symbol, request, request.start) for symbol in sorted(request.symbols)]
         for part in parts:
             for error in part.failures.values():
@@ -198,14 +200,18 @@ class InventedVendor(DataSource):
         return self._answers(self.resolve(request), starts or {}) if self.answers_whole else None
 
     async def _answers(self, request, starts):
-        self.asked.append((request.symbols, request.start, request.end))
-        if self.gate is not None:
-            await self.gate.wait()
+        await self._is_asked(request)
         for done, symbol in enumerate(sorted(request.symbols)):
             await asyncio.sleep(0)
             if self.down_after is not None and done >= self.down_after:
                 raise SourceUnavailableError("invented is down")
             yield self._one(symbol, request, starts.get(symbol, request.start))
+
+    async def _is_asked(self, request):
+        self.asked.append((request.symbols, request.start, request.end))
+        self.arrived.set()
+        if self.gate is not None:
+            await asyncio.to_thread(self.gate.wait, 60)
 
     def _one(self, symbol, request, start):
         if symbol in self.failing:
@@ -229,7 +235,7 @@ class InventedVendor(DataSource):
             actions=tuple(events) if tells else (),
             tells_all_events=tells,
             price_basis=self.basis,
-            aliases={symbol: alias for alias, name in self.spelling.items() if name == symbol},
+            aliases=dict(pair[::-1] for pair in self.spelling.items() if pair[1] == symbol),
             first_bars={symbol: listing.listed} if self.tells_listing else {},
             skipped={} if rows else {symbol: "no bars in the range"},
         )

@@ -174,7 +174,11 @@ def test_never_stale_keeps_what_was_answered_once(ask, vendor):
 
 
 def test_always_stale_asks_each_time_for_all_of_it(ask, vendor):
-    assert ask(["2024-03-14T21:00", "2024-03-14T21:00", "2024-09-01T00:00"], policy=AlwaysStale(), end=START) == [1, 1, 1]
+    assert ask(["2024-03-14T21:00", "2024-03-14T21:00", "2024-09-01T00:00"], policy=AlwaysStale(), end=START) == [
+        1,
+        1,
+        1,
+    ]
     assert vendor.days_asked() == [("A", "2024-03-01", "2024-03-01")] * 3
 
 
@@ -242,7 +246,9 @@ def test_a_weekend_that_was_never_asked_for_is_asked_for_where_nobody_told_the_c
     vendor.answers_whole = False
     cached = CachedDataSource(vendor, store=store)
     for start in (date(2024, 3, 4), date(2024, 3, 2), date(2024, 2, 29)):  # from Monday, Saturday, Thursday
-        assert cached.fetch_sync("COIN", start, date(2024, 3, 8)).equals(vendor.frame("COIN", start, date(2024, 3, 8), "1d"))
+        assert cached.fetch_sync("COIN", start, date(2024, 3, 8)).equals(
+            vendor.frame("COIN", start, date(2024, 3, 8), "1d")
+        )
 
 
 def test_hours_off_the_guessed_calendar_are_no_pre_market(vendor, store):
@@ -252,3 +258,10 @@ def test_hours_off_the_guessed_calendar_are_no_pre_market(vendor, store):
         assert cached.fetch_sync("COIN", start, date(2024, 3, 8), "1h").equals(
             vendor.frame("COIN", start, date(2024, 3, 8), "1h")
         )
+
+
+def test_todays_close_counts_where_the_calendar_is_a_guess(vendor, store):
+    vendor.answers_whole = False
+    cached = CachedDataSource(vendor, store=store)
+    cached.fetch_sync("A", START, date(2024, 3, 8))
+    assert last_day(cached.fetch_sync("A", date(2024, 3, 14))) == date(2024, 3, 14)

@@ -78,7 +78,7 @@ def test_how_far_it_reaches_is_ones_own_choice(vendor, store):
     vendor.asked.clear()
     vendor.now = at(MONDAY)
     none.fetch_sync("A", START, date(2024, 3, 18))
-    assert vendor.days_asked() == [("A", "2024-03-15", "2024-03-18")]
+    assert vendor.days_asked() == [("A", "2024-03-16", "2024-03-18")]
     vendor.now = at("2024-03-19T21:00")
     CachedDataSource(vendor, store=store, revision_sessions=20).fetch_sync("A", START, date(2024, 3, 19))
     # Twenty sessions before the 18th's evening; the half of it that is younger than the last close is not asked again.
@@ -143,7 +143,9 @@ def test_while_the_whole_series_cannot_be_had_the_old_one_is_kept_and_nothing_is
         return answer(symbol, request, start)
 
     adjusting._one = fails_when_asked_for_all
-    with pytest.raises(SourceUnavailableError, match="split on 2024-03-18 changed its earlier prices, and the whole series"):
+    with pytest.raises(
+        SourceUnavailableError, match="split on 2024-03-18 changed its earlier prices, and the whole series"
+    ):
         cached.fetch_sync("A", START)
     old = cached.fetch_sync("A", START, date(2024, 3, 14))
     assert old.equals(adjusting.frame("A", START, date(2024, 3, 14), "1d", at(FRIDAY)))
@@ -222,8 +224,10 @@ def test_a_question_that_leaves_the_bad_bar_out_asks_nothing(cached, vendor):
 def test_a_source_that_raises_its_own_error_for_one_hole_keeps_the_rest(cached, vendor):
     cached.fetch_sync("A", START, date(2024, 2, 1))
     vendor.failing = {"A": SourceError("torn")}
-    with pytest.raises(SourceError, match="missing: A 2024-01-26 to 2024-03-01|missing: A 2024-02-02 to 2024-03-01"):
+    with pytest.raises(SourceError, match="torn") as caught:
         cached.fetch_sync("A", START, date(2024, 3, 1))
+    (((_, last),),) = caught.value.details["missing"].values()
+    assert last == "2024-03-01"
     assert is_uncached(cached, vendor, end=date(2024, 2, 1))
 
 
@@ -235,3 +239,16 @@ def test_bars_that_were_not_asked_for_are_left_out(cached, vendor):
     bars = cached.fetch_sync("A", date(2024, 2, 1), date(2024, 2, 29))
     assert bars["timestamp"].min().date() == date(2024, 2, 1)
     assert bars.height == 20
+
+
+def test_where_the_old_bars_cannot_be_compared_an_adjusted_series_is_asked_for_whole(cached, adjusting, tmp_path):
+    adjusting.tells_events = False
+    cached.fetch_sync("A", START, date(2024, 3, 1))
+    cached.fetch_sync("A", START)
+    newest = max((tmp_path / "home").rglob("cache-*/*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"not what was written")
+    adjusting.listings["A"].splits = {date(2024, 3, 18): (4, 1)}
+    adjusting.now = at(MONDAY)
+    # Only the overlap could tell of the split.
+    assert is_uncached(cached, adjusting, start=date(2024, 3, 18))
+    assert is_uncached(cached, adjusting)

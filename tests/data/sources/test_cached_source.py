@@ -138,7 +138,9 @@ def test_open_sides_mean_what_they_mean_to_the_source(cached, vendor):
     everything = cached.fetch_sync("A")
     assert everything["timestamp"][0].date() == date(2023, 1, 3)
     assert everything["timestamp"][-1].date() == date(2024, 3, 15)
-    assert cached.fetch_sync("A", START).equals(everything.filter(everything["timestamp"] >= pd.Timestamp(START, tz="UTC")))
+    assert cached.fetch_sync("A", START).equals(
+        everything.filter(everything["timestamp"] >= pd.Timestamp(START, tz="UTC"))
+    )
     assert len(vendor.asked) == 1
 
 
@@ -177,7 +179,9 @@ def test_what_changes_the_answer_keeps_series_apart(filled, vendor, option, tmp_
         assert same(CachedDataSource(vendor, store=store), vendor, ["A"], START, END) == 1
 
 
-@pytest.mark.parametrize("option", ["proxy", "ca_bundle", "timeout_seconds", "requests_per_minute", "parallel_requests", "max_attempts"])
+@pytest.mark.parametrize(
+    "option", ["proxy", "ca_bundle", "timeout_seconds", "requests_per_minute", "parallel_requests", "max_attempts"]
+)
 def test_how_the_source_is_reached_does_not(filled, vendor, option, tmp_path):
     vendor.identity = {option: "another"}
     with BundleStore(tmp_path / "home", clock=vendor.clock) as store:
@@ -222,7 +226,9 @@ def test_offline_and_stale_contradict_each_other(vendor):
 
 def test_the_plan_names_what_would_be_asked_for_and_asks_nothing(filled, vendor):
     plans = filled.plan_fetch(["A", "COIN"], date(2023, 12, 29), END)
-    holes = {symbol: [(EPOCH + timedelta(microseconds=h.start)).date() for h in plan.holes] for symbol, plan in plans.items()}
+    holes = {
+        symbol: [(EPOCH + timedelta(microseconds=h.start)).date() for h in plan.holes] for symbol, plan in plans.items()
+    }
     assert holes == {"A": [date(2023, 12, 29)], "COIN": [date(2023, 12, 29)]}
     assert [(EPOCH + timedelta(microseconds=h.end)).date() for h in plans["A"].holes] == [date(2024, 1, 1)]
     assert vendor.asked == []
@@ -235,7 +241,9 @@ def test_it_answers_for_the_source_behind(cached, vendor):
     assert cached.limits() == vendor.limits()
     assert cached.supports_live() is False
     assert not cached.wants_cache()
-    assert cached.requests_for(120, 0, 1, Frequency.parse("1d")) == vendor.requests_for(120, 0, 1, Frequency.parse("1d"))
+    assert cached.requests_for(120, 0, 1, Frequency.parse("1d")) == vendor.requests_for(
+        120, 0, 1, Frequency.parse("1d")
+    )
     assert repr(cached).startswith("CachedDataSource(InventedVendor(")
 
 

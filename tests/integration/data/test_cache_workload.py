@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bench import cache_trace
-from tests.bench.cache_market import SPLIT_AT, answer, series
+from tests.bench.cache_market import SPLIT_AT, SPLIT_SYMBOL, answer, series
 from tests.bench.cache_promise import Match, judge, promised_at, span
 from tests.bench.cache_replay import best_possible, through_exact_keys, through_the_cache
 from tests.bench.cache_trace import Request
@@ -26,8 +26,8 @@ def test_the_committed_trace_is_what_its_generator_writes():
 def test_the_week_holds_the_split_the_holiday_and_the_half_day(week):
     days = {request.at[:10] for request in week}
     assert {"2024-11-22", "2024-11-25", "2024-11-28", "2024-11-29"} <= days
-    assert any(request.now < SPLIT_AT for request in week if "S07" in request.symbols)
-    assert any(request.now > SPLIT_AT for request in week if "S07" in request.symbols)
+    assert any(request.now < SPLIT_AT for request in week if SPLIT_SYMBOL in request.symbols)
+    assert any(request.now > SPLIT_AT for request in week if SPLIT_SYMBOL in request.symbols)
 
 
 def test_every_answer_is_what_the_vendor_tells_or_as_old_as_freshness_allows(outcome, week):
@@ -60,8 +60,8 @@ def test_with_half_the_room_every_answer_is_still_right(outcome, week, tmp_path)
 class TestTheJudge:
     """What judges the answers can tell right from wrong."""
 
-    evening = Request("2024-11-26T21:30:00+00:00", "core", ("S07", "S08"), "2024-11-01", "2024-11-26")
-    morning = Request("2024-11-26T15:00:00+00:00", "core", ("S07", "S08"), "2024-11-01", "2024-11-26")
+    evening = Request("2024-11-26T21:30:00+00:00", "core", (SPLIT_SYMBOL, "S20"), "2024-11-01", "2024-11-26")
+    morning = Request("2024-11-26T15:00:00+00:00", "core", (SPLIT_SYMBOL, "S20"), "2024-11-01", "2024-11-26")
 
     def told(self, request, at):
         return answer(request.symbols, *span(request), request.frequency, at)
@@ -78,8 +78,8 @@ class TestTheJudge:
 
     def test_daily_bars_are_promised_as_of_the_last_settled_close(self):
         # Half day: 13:00 in New York, settled 15 minutes later.
-        before = Request("2024-11-29T18:05:00+00:00", "core", ("S07",), "2024-11-01", "2024-11-29")
-        after = Request("2024-11-29T18:20:00+00:00", "core", ("S07",), "2024-11-01", "2024-11-29")
+        before = Request("2024-11-29T18:05:00+00:00", "core", (SPLIT_SYMBOL,), "2024-11-01", "2024-11-29")
+        after = Request("2024-11-29T18:20:00+00:00", "core", (SPLIT_SYMBOL,), "2024-11-01", "2024-11-29")
         assert promised_at("1d", before.now) == Request("2024-11-27T21:15:00+00:00", "", (), "", "").now
         assert promised_at("1d", after.now) == Request("2024-11-29T18:15:00+00:00", "", (), "", "").now
 
@@ -88,9 +88,9 @@ class TestTheJudge:
         assert judge(self.evening, told[1:]).match is Match.WRONG
 
     def test_a_series_of_two_bases_is_wrong(self):
-        old, new = series("S07", "1d").bases
-        ended = Request("2024-11-26T21:30:00+00:00", "core", ("S07",), "2024-01-02", "2024-10-31")
-        rows = series("S07", "1d").between(*span(ended), ended.now)
+        old, new = series(SPLIT_SYMBOL, "1d").bases
+        ended = Request("2024-11-26T21:30:00+00:00", "core", (SPLIT_SYMBOL,), "2024-01-02", "2024-10-31")
+        rows = series(SPLIT_SYMBOL, "1d").between(*span(ended), ended.now)
         kept = self.told(ended, ended.now)
         assert judge(ended, kept).match is Match.SAME
         mixed = kept[:-1].extend(old[rows][-1:])
@@ -98,5 +98,5 @@ class TestTheJudge:
         assert judge(ended, mixed).match is Match.WRONG
 
     def test_a_range_that_ended_long_ago_may_be_of_the_old_basis(self):
-        ended = Request("2024-11-26T21:30:00+00:00", "core", ("S07",), "2024-01-02", "2024-10-31")
+        ended = Request("2024-11-26T21:30:00+00:00", "core", (SPLIT_SYMBOL,), "2024-01-02", "2024-10-31")
         assert judge(ended, self.told(ended, SPLIT_AT - 1)).match is Match.OLDER

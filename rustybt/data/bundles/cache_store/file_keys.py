@@ -27,15 +27,21 @@ def keyed(dataset: str, record: FileRecord) -> FileRecord:
 
 
 def checked(dataset: str, record: FileRecord) -> FileRecord:
-    """Return `record`, without its checksum if it does not go with its key: no bytes will pass for it then."""
+    """Return `record`; of one that does not go with its key nothing is used but the key.
+
+    No bytes pass for it then, and bars of a file that this process checked before are cut at both ends.
+    """
     name = PurePosixPath(record.file_key).name.removesuffix(ENDING)
     nonce = name[:_NONCE_LENGTH]
-    return record if name == nonce + _digest(dataset, nonce, record) else replace(record, sha256="")
+    if name == nonce + _digest(dataset, nonce, record):
+        return record
+    nothing = {"sha256": "", "size_bytes": 0, "row_count": 0, "first_symbol": "", "last_symbol": ""}
+    return replace(record, **nothing, first_bar=-(2**63), last_bar=2**63)
 
 
 def _digest(dataset: str, nonce: str, record: FileRecord) -> str:
     said = [
-        *(dataset, nonce, record.sha256, record.row_count),
+        *(dataset, nonce, record.sha256, record.size_bytes, record.row_count),
         *(record.first_symbol, record.last_symbol, record.first_bar, record.last_bar),
     ]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_DIGEST_LENGTH]
+    return hashlib.sha256(json.dumps(said, default=repr).encode()).hexdigest()[:_DIGEST_LENGTH]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rustybt.data.bundles.cache_store.file_keys import checked
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.cache.series import Series, SeriesFacts, decode_segments, encode_segments, seal
+from rustybt.errors import CorruptBundleError
 from rustybt.logging import get_logger
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Ledger:
                 return
         with self._mutex, self._database.read(snapshot=True) as connection:
             found = sql.state_of(connection, self._name)
+            if found is not None and not all(isinstance(part, int) for part in found):
+                raise CorruptBundleError(f"the row of dataset {self._name} of the cache is damaged", bundle=self._name)
             known = self._state
             if found is None or known is None or found[0] != known[0] or found[1] < known[1]:
                 self._forget()

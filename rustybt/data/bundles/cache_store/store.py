@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.cache_store import ledger as ledgers
 from rustybt.data.bundles.cache_store.dataset import CachedDataset
+from rustybt.data.bundles.cache_store.file_keys import checked
 from rustybt.data.bundles.cache_store.place import CachePlace
 from rustybt.data.bundles.cache_store.space import TOUCHES, remove_rows
 from rustybt.data.bundles.metadata_store import cache as sql
@@ -158,7 +159,7 @@ class CacheStore:
     def _describe(
         self, connection: Connection, row: DatasetRow, counted: Sequence[CachedFile], accessed: int | None
     ) -> CacheDataset:
-        files = sql.load_files(connection, row.name)
+        files = [checked(row.name, record) for record in sql.load_files(connection, row.name)]
         size = sum(file.size_bytes for file in counted if file.dataset == row.name)
         series = [item for item in ledgers.load(connection, row.name).values() if item.segments]
         spans = [span for item in series if (span := item.span()) is not None]
@@ -263,10 +264,10 @@ class CacheStore:
                 limit = max_size_bytes if max_size_bytes is not None else 0
                 refined = TOUCHES.refined(str(self.place.root), files)
                 victims = files if everything else choose_victims(refined, limit)
-                remove_rows(connection, victims, now)
                 if everything:
                     series = self._forget_all(connection, rows)
                     sql.delete_requests(connection, names)
+                remove_rows(connection, victims, now)
             size = sql.counted_bytes(connection, self.place.text)
         TOUCHES.forget(str(self.place.root), [file.file_key for file in victims])
         for file in victims:

@@ -15,11 +15,19 @@ from rustybt.data.cache.schedule import Schedule
 from rustybt.data.cache.series import Series, SeriesFacts
 from rustybt.market.action_history import is_same_event
 from rustybt.market.assets import NON_NEGATIVE_TYPES, AssetAttributes
-from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
+from rustybt.market.bars import PRICE_COLUMNS, VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import ALWAYS_OPEN, calendar_for
 from rustybt.market.quality_rules import value_rules
 from rustybt.market.request import DAY_MICROSECONDS, to_date, to_microseconds
-from rustybt.market.revisions import ADJUSTED_BASES, DIVIDEND_REBASE, SPLIT_KINDS, SPLIT_REBASE, classify_revisions
+from rustybt.market.revisions import (
+    ADJUSTED_BASES,
+    DELETION,
+    DIVIDEND_REBASE,
+    LATE_VOLUME,
+    SPLIT_KINDS,
+    SPLIT_REBASE,
+    classify_revisions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,14 +98,14 @@ class Filling:
     settlement_seconds
         How long after its close a bar may still change.
     read
-        Returns the cached bars of pieces.
+        Returns the cached bars of pieces; None where they cannot be read.
     """
 
     def __init__(
         self,
         frequency: Frequency,
         settlement_seconds: float,
-        read: Callable[[Mapping[str, Iterable[Segment]]], pl.DataFrame],
+        read: Callable[[Mapping[str, Iterable[Segment]]], pl.DataFrame | None],
     ) -> None:
         self._frequency = frequency
         self._settlement = settlement_seconds
@@ -107,7 +115,9 @@ class Filling:
         """Return what is to be stored of answers, each of another symbol."""
         clipped = {a.symbol: self._clipped(a) for a in answers}
         bars = concat_bars(clipped[symbol] for symbol in sorted(clipped))
-        old = self._overlapping(answers, known)
+        overlaps = self._overlaps(answers, known)
+        found = self._read(overlaps) if overlaps else empty_bars()
+        unread, old = (overlaps.keys(), empty_bars()) if found is None else (set(), found)
         told = {a.symbol: self._new_events(a, known.get(a.symbol)) for a in answers}
         revisions = self._revisions(answers, known, old, bars, told)
         bad = self._bad_rows(bars, known, answers)
@@ -118,6 +128,8 @@ class Filling:
             symbol = answer.symbol
             before = known.get(symbol)
             why = self._why_stale(answer, before, clipped[symbol], told[symbol], revisions.get(symbol, ()))
+            if not why and symbol in unread and self._keeps_adjusted(answer, before):
+                why = "what it was compared with cannot be read"
             if why:
                 stale[symbol] = why
                 continue
@@ -255,17 +267,16 @@ class Filling:
 
     # -- what changed ------------------------------------------------------------------------------------------------
 
-    def _overlapping(self, answers: Sequence[Answer], known: Mapping[str, Series]) -> pl.DataFrame:
-        """Return the cached bars that are asked for once more."""
+    def _overlaps(self, answers: Sequence[Answer], known: Mapping[str, Series]) -> dict[str, list[Segment]]:
+        """Return the cached pieces that are asked for once more."""
         pieces = {}
         for answer in answers:
             before = known.get(answer.symbol)
-            held = (
-                [] if before is None else [s for s in inside(before.segments, answer.start, answer.end) if s.file_key]
-            )
+            segments = () if before is None else before.segments
+            held = [s for s in inside(segments, answer.start, answer.end) if s.file_key]
             if held:
                 pieces[answer.symbol] = held
-        return self._read(pieces) if pieces else empty_bars()
+        return pieces
 
     def _new_events(self, answer: Answer, before: Series | None) -> list[CorporateAction]:
         """Return the events that were not known before and that move bars which are kept, and those that hold no more."""
@@ -328,9 +339,8 @@ class Filling:
         """Return why the kept bars of a series do not go with these, empty if they do."""
         if before is None or answer.is_whole:
             return ""
-        span = before.span()
-        if span is None or (answer.start <= span[0] and span[1] <= answer.end):
-            return ""  # nothing of the old is left beside it
+        if not _leaves_some(before, answer):
+            return ""
         if bars.height and before.facts.price_basis != answer.part.price_basis:
             return f"its prices are {answer.part.price_basis} now and were {before.facts.price_basis}"
         if answer.part.price_basis not in ADJUSTED_BASES:
@@ -341,13 +351,21 @@ class Filling:
         moved = [revision for revision in revisions if revision.kind in _REBASES]
         return "its earlier prices moved by one factor" if moved else ""
 
+    def _keeps_adjusted(self, answer: Answer, before: Series | None) -> bool:
+        """Return whether bars whose prices move with events are kept beside an answer."""
+        if before is None or answer.is_whole or answer.part.price_basis not in ADJUSTED_BASES:
+            return False
+        return _leaves_some(before, answer)
+
     def _values(self, revision: BarRevision, old: pl.DataFrame, new: pl.DataFrame) -> str:
         """Return a revision as JSON, with the values before and after of some of its bars."""
         mine = old.filter(pl.col("symbol") == revision.symbol)
         both = mine.join(new, on=["symbol", "timestamp"], how="left", suffix="_new", maintain_order="left")
-        differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in VALUE_COLUMNS)
+        differs = {name: pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in VALUE_COLUMNS}
+        gone, moved = pl.col("close_new").is_null(), pl.any_horizontal(differs[name] for name in PRICE_COLUMNS)
+        of_kind = {DELETION: gone, LATE_VOLUME: differs["volume"] & ~moved}.get(revision.kind, moved & ~gone)
         values = []
-        for row in both.filter(differs).head(_MOST_VALUES).iter_rows(named=True):
+        for row in both.filter(of_kind).head(_MOST_VALUES).iter_rows(named=True):
             changed = {
                 name: [_plain(row[name]), _plain(row[f"{name}_new"])]
                 for name in VALUE_COLUMNS
@@ -394,6 +412,12 @@ class Filling:
             there = set(old.filter(pl.col("symbol") == symbol)["timestamp"].to_physical().to_list())
             found[symbol] = asked & there
         return found
+
+
+def _leaves_some(before: Series, answer: Answer) -> bool:
+    """Return whether bars of before are left beside an answer."""
+    span = before.span()
+    return span is not None and not (answer.start <= span[0] and span[1] <= answer.end)
 
 
 _WIDTH: dict[Hours, int] = {"regular": 0, "extended": 1, "always": 2}

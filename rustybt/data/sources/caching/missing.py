@@ -49,8 +49,9 @@ def joined(errors: Mapping[str, SourceError]) -> SourceError:
     missing: dict[str, list[list[str]]] = {}
     for error in errors.values():
         missing.update(error.details.get("missing", {}))
+    missing = dict(sorted(missing.items()))
     reason = first.details.get("reason", first.message)
-    details = {**first.details, "missing": dict(sorted(missing.items())), "symbols": sorted(errors)}
+    details = {**first.details, "missing": missing, "symbols": sorted(errors)}
     return type(first)(f"{reason}; missing: {_words(missing)}", hint=first.hint, **details)
 
 

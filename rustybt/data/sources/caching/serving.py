@@ -25,7 +25,6 @@ from rustybt.data.sources.caching.missing import not_covered, with_missing
 from rustybt.data.sources.delivery import Delivery
 from rustybt.errors import ConflictError, CorruptBundleError, SchemaVersionError, SourceError
 from rustybt.logging import get_logger
-from rustybt.market.bars import empty_bars
 from rustybt.market.request import to_date
 
 if TYPE_CHECKING:
@@ -406,13 +405,13 @@ class Serving:
             return bars.height
         return bars.height - inside_ranges(bars, held).height
 
-    def _read_old(self, pieces: Mapping[str, Iterable[Segment]]) -> pl.DataFrame:
-        """Return cached bars to compare new ones with; those whose file is damaged cannot be compared."""
+    def _read_old(self, pieces: Mapping[str, Iterable[Segment]]) -> pl.DataFrame | None:
+        """Return cached bars to compare new ones with; None where a file of theirs is damaged or gone."""
         try:
             return self._dataset.read(pieces, self._held)
         except _TROUBLE as error:
             self._drop(error)
-            return empty_bars()
+            return None
 
     # -- trouble -----------------------------------------------------------------------------------------------------
 

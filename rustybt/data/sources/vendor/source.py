@@ -196,14 +196,19 @@ class VendorDataSource(DataSource):
         return (await bridge.join(self._fetch(request))).bars
 
     def fetch_with_events(
-        self, symbols: Symbols, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
+        self,
+        symbols: Symbols,
+        start: Any = None,
+        end: Any = None,
+        frequency: str | Frequency = "1d",
+        progress: Progress | None = None,
     ) -> Delivery:
         """Return what `fetch` returns, with corporate actions, price basis and assets beside it."""
-        return bridge.run(self._fetch(self.resolve(self.request(symbols, start, end, frequency))))
+        return bridge.run(self._fetch(self.resolve(self.request(symbols, start, end, frequency)), progress))
 
-    async def _fetch(self, request: BarRequest) -> Delivery:
+    async def _fetch(self, request: BarRequest, progress: Progress | None = None) -> Delivery:
         parts = []
-        async for delivery in self.answers(request):
+        async for delivery in self.answers(request, progress):
             if delivery.failures:
                 raise min(delivery.failures.items())[1]
             parts.append(delivery)
