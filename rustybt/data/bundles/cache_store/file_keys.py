@@ -35,8 +35,16 @@ def checked(dataset: str, record: FileRecord) -> FileRecord:
     nonce = name[:_NONCE_LENGTH]
     if name == nonce + _digest(dataset, nonce, record):
         return record
-    nothing = {"sha256": "", "size_bytes": 0, "row_count": 0, "first_symbol": "", "last_symbol": ""}
-    return replace(record, **nothing, first_bar=-(2**63), last_bar=2**63)
+    return replace(
+        record,
+        sha256="",
+        size_bytes=0,
+        row_count=0,
+        first_symbol="",
+        last_symbol="",
+        first_bar=-(2**63),
+        last_bar=2**63,
+    )
 
 
 def _digest(dataset: str, nonce: str, record: FileRecord) -> str:

@@ -24,10 +24,13 @@ class CachePlace:
     ----------
     text
         As the database holds it: empty for the one inside the home, else the absolute path.
+    owner
+        The home whose ledger knows the files, where they lie outside of it; empty inside, so that a home can be moved.
     """
 
     root: Path
     text: str
+    owner: str = ""
 
     @classmethod
     def of(cls, home: Path, cache_dir: str | os.PathLike[str] | None) -> Self:
@@ -36,7 +39,7 @@ class CachePlace:
         if cache_dir is None:
             return cls(inside, "")
         root = Path(os.path.abspath(Path(cache_dir).expanduser()))  # noqa: PTH100 - links stay as they are named
-        return cls(root, "" if root == inside else str(root))
+        return cls(inside, "") if root == inside else cls(root, str(root), str(home))
 
     @property
     def storage(self) -> LocalStorage:

@@ -36,7 +36,7 @@ def dataset_row(source: DataSource, frequency: Frequency, place: CachePlace) -> 
         "frequency": frequency.name,
     }
     text = json.dumps(identity, sort_keys=True, default=str)
-    digest = hashlib.sha256(json.dumps([text, place.text]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([text, place.text, place.owner]).encode()).hexdigest()
     return DatasetRow(f"cache-{digest[:24]}", place.text, name, frequency.name, text, 0)
 
 
