@@ -186,7 +186,7 @@ class TestFiles:
         deadline = time.monotonic() + 60
         rounds = 0
         while time.monotonic() < deadline and (
-            rounds < 25 or not all(out.exists() and len(out.read_text().splitlines()) > 10 for out in outs)
+            rounds < 20 or not all(out.exists() and len(out.read_text().splitlines()) > 3 for out in outs)
         ):
             rounds += 1
             exchange(home, chance, ways, rounds)
@@ -312,14 +312,15 @@ class TestTheDatabase:
         with connection:
             connection.execute(statement)
         connection.close()
-        for symbols in (EIGHT, EIGHT[:1], EIGHT[1:4], SYMBOLS[4:12], EIGHT):
-            assert is_uncached_answer(anew()[0], symbols)
-            assert is_uncached_answer(anew()[0], symbols, "2023-05-01", "2023-06-30")
+        for symbols in (EIGHT[:1], EIGHT[1:4], SYMBOLS[4:12], EIGHT):
+            cached, _ = anew()
+            assert is_uncached_answer(cached, symbols)
+            assert is_uncached_answer(cached, symbols, "2023-05-01", "2023-06-30")
         assert outside.read_bytes() == b"mine"
         assert Path("/etc/passwd").read_bytes() == passwd
 
     def test_a_flipped_bit_never_gives_a_wrong_answer_or_an_error(self, anew, filled, home, warned):
-        flips(anew, home, rounds=25, seed=6)
+        flips(anew, home, rounds=12, seed=6)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(4))
@@ -490,7 +491,7 @@ class TestMounts:
         assert (said["made"], said["again"]) == (4 + 4 + 30, 0)
         assert "cache_unavailable" in said["events"]
 
-    @pytest.mark.parametrize("kilobytes", [64, 300, 600])
+    @pytest.mark.parametrize("kilobytes", [64, 400])
     def test_a_full_disk(self, home, tmp_path, log, in_namespace, kilobytes):
         home.mkdir()
         said = self.ask(in_namespace(f"mount -t tmpfs -o size={kilobytes}k tmpfs '{home}'"), home, "", log)

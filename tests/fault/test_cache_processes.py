@@ -63,7 +63,7 @@ def mix(processes, home, log, outs, count, limit):
 
 
 def test_every_answer_is_the_uncached_one_while_others_fetch_evict_compact_and_clean(processes, home, log, outs):
-    mix(processes, home, log, outs, 30, TIGHT)
+    mix(processes, home, log, outs, 20, TIGHT)
 
 
 @pytest.mark.slow

@@ -72,8 +72,8 @@ class CacheMachine(RuleBasedStateMachine):
         shutil.rmtree(self.home, ignore_errors=True)
 
     @initialize(
-        basis=st.sampled_from(["raw", "split_adjusted"]),
-        answers_whole=st.booleans(),
+        basis=st.sampled_from(["raw", "split_adjusted", "split_adjusted"]),
+        answers_whole=st.sampled_from([True, True, False]),
         tells_listing=st.booleans(),
         limit=st.sampled_from([None, None, 12_000]),
         start=st.sampled_from(["2024-02-14T15:20", "2024-02-16T22:00", "2024-03-08T20:50"]),
@@ -104,12 +104,6 @@ class CacheMachine(RuleBasedStateMachine):
     def time_passes(self, minutes):
         self.vendor.now += 60.0 * minutes
 
-    @rule()
-    def it_is_just_after_the_close(self):
-        self.vendor.now = next(
-            c.timestamp() + 900 for *_, c in session_times("XNYS") if c.timestamp() + 900 > self.vendor.now
-        )
-
     def _recent(self, symbol, frequency):
         today = datetime.fromtimestamp(self.vendor.now, EPOCH.tzinfo).date()
         days = [day for day, _, c in session_times(self.vendor.listings[symbol].calendar)
@@ -126,39 +120,34 @@ class CacheMachine(RuleBasedStateMachine):
             self.vendor.listings[symbol].changes.append(change)
             self.vendor.now += 1.0
 
+    @rule(
+        split=st.sampled_from([None, None, ("A", (2, 1)), ("B", (4, 1)), ("A", (1, 2))]),
+        late=st.sampled_from([None, None, ("A", 3), ("B", 20), ("COIN", 50)]),
+        halted=st.sampled_from([None, None, None, "A", "B", "COIN"]),
+        corrected=st.sampled_from([None, "A", "B", "COIN"]),
+    )
+    def a_night_passes(self, split, late, halted, corrected):
+        """It is just after the next settled close in New York."""
+        vendor = self.vendor
+        if split is not None:
+            vendor.listings[split[0]].splits.setdefault(self._next_day(split[0]), split[1])
+        if late is not None:
+            label = midnight(self._next_day(late[0]))
+            vendor.listings[late[0]].late["1d", label] = label.timestamp() + HOUR * (22 + late[1])
+        if halted is not None:
+            vendor.listings[halted].halts.add(self._next_day(halted))
+        if corrected is not None and (labels := self._recent(corrected, "1d")):
+            vendor.listings[corrected].changes.append(Change(vendor.now + 60, "1d", labels[-1], "volume"))
+        vendor.now = next(c.timestamp() + 900 for _, o, c in session_times("XNYS") if o.timestamp() > vendor.now)
+
     def _next_day(self, symbol):
         return next(day for day, o, _ in session_times(self.vendor.listings[symbol].calendar)
                     if midnight(day).timestamp() > self.vendor.now and o.timestamp() > self.vendor.now)  # fmt: skip
-
-    @rule(symbol=st.sampled_from(["A", "B"]), ratio=st.sampled_from([(2, 1), (4, 1), (1, 2)]))
-    def a_split_comes(self, symbol, ratio):
-        self.vendor.listings[symbol].splits.setdefault(self._next_day(symbol), ratio)
-
-    @rule(symbol=st.sampled_from(["A", "B", "COIN"]), hours=st.sampled_from([3, 20, 50]))
-    def the_next_bar_will_be_late(self, symbol, hours):
-        day = self._next_day(symbol)
-        self.vendor.listings[symbol].late["1d", midnight(day)] = midnight(day).timestamp() + 3_600.0 * (22 + hours)
-
-    @rule(symbol=st.sampled_from(["A", "B", "COIN"]))
-    def the_next_session_has_no_bar(self, symbol):
-        self.vendor.listings[symbol].halts.add(self._next_day(symbol))
 
     @rule()
     def a_symbol_is_listed(self):
         today = datetime.fromtimestamp(self.vendor.now, EPOCH.tzinfo).date()
         self.vendor.listings.setdefault("NEW", Listing(listed=today))
-
-    @rule(symbol=st.sampled_from(["A", "B", "COIN"]))
-    def a_symbol_fails(self, symbol):
-        self.vendor.failing = {symbol: SymbolNotFoundError(f"invented lost {symbol}")}
-
-    @rule(after=st.integers(0, 2))
-    def the_vendor_breaks_down(self, after):
-        self.vendor.down_after = after
-
-    @rule()
-    def the_vendor_is_well_again(self):
-        self.vendor.failing, self.vendor.down_after = {}, None
 
     @rule(which=st.integers(0, 1))
     def another_process_takes_over(self, which):
@@ -173,10 +162,17 @@ class CacheMachine(RuleBasedStateMachine):
         back=st.integers(0, 40),
         days=st.one_of(st.none(), st.integers(0, 50)),
         cut=st.sampled_from(["day", "day", "day", "instant", "microsecond"]),
+        trouble=st.sampled_from([None, None, None, "A", "COIN", 0, 1, 2]),
     )
-    def ask(self, which, symbols, frequency, back, days, cut):
+    def ask(self, which, symbols, frequency, back, days, cut, trouble):
+        """Once: a symbol may fail, or the vendor break down after some symbols."""
         start, end = self._range(back, days, cut, frequency)
+        if isinstance(trouble, str):
+            self.vendor.failing = {trouble: SymbolNotFoundError(f"invented lost {trouble}")}
+        elif trouble is not None:
+            self.vendor.down_after = trouble
         self._ask(which, symbols, start, end, frequency)
+        self.vendor.failing, self.vendor.down_after = {}, None
 
     @rule(which=st.integers(0, 1), frequency=st.sampled_from(["1d", "1d", "1h"]), back=st.integers(3, 30))
     def ask_as_every_day(self, which, frequency, back):

@@ -33,7 +33,8 @@ class CachedFile:
 def choose_victims(files: Iterable[CachedFile], max_size_bytes: int) -> list[CachedFile]:
     """Return the files to remove, least recently used first, until what counts is within `max_size_bytes`.
 
-    A file that a bundle shares frees nothing and stays.
+    What turned out not to be needed stays: where a large file has to leave, the small ones before it often need not. A file
+    that a bundle shares frees nothing and stays.
     """
     held = sorted(files, key=lambda file: (file.last_accessed, file.file_key))
     size = sum(file.size_bytes for file in held)
@@ -44,4 +45,10 @@ def choose_victims(files: Iterable[CachedFile], max_size_bytes: int) -> list[Cac
         if file.size_bytes:
             victims.append(file)
             size -= file.size_bytes
-    return victims
+    needed = []
+    for file in reversed(victims):
+        if size + file.size_bytes <= max_size_bytes:
+            size += file.size_bytes
+        else:
+            needed.append(file)
+    return needed[::-1]

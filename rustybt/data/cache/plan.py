@@ -188,9 +188,7 @@ def _judge_known(part: _Part, segment: Segment, terms: Terms) -> object:
 
 
 def _judge_gap(part: _Part, terms: Terms) -> object:
-    if part.tail_fetched_at is not None:
-        if terms.policy.is_final_forever:
-            return _SERVE
+    if part.tail_fetched_at is not None and not terms.policy.is_final_forever:
         return _judge_tail(part, part.tail_fetched_at, terms, holds_bars=False)
     # Where no bar can be, nothing is unknown.
     schedules = (terms.schedule, terms.gap_schedule)
@@ -223,7 +221,8 @@ def _widened(hole: Hole, segments: Sequence[Segment], terms: Terms, told_until: 
     """Return a hole that also reaches back over the revision window, and to where the events are known."""
     start = hole.start
     held = [segment for segment in segments if segment.file_key]
-    if terms.revision_sessions and held and hole.start > held[-1].start and hole.end > held[-1].end:
+    may_revise = terms.revision_sessions > 0 and not terms.policy.is_final_forever
+    if may_revise and held and hole.start > held[-1].start and hole.end > held[-1].end:
         begin = terms.schedule.window_start(hole.start, terms.revision_sessions)
         closed = terms.schedule.last_close(terms.now)
         before = [s for s in inside(segments, begin, hole.start - 1) if s.file_key and s.fetched_at < closed]

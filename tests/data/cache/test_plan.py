@@ -163,11 +163,11 @@ class TestTail:
         # The end of the range holds no label of a bar.
         assert found.holes == (Hole(us(19), us(19, 1), is_tail=True),)
 
-    def test_what_never_goes_stale_is_not_asked_again(self):
+    def test_what_never_goes_stale_is_not_asked_again_but_what_was_never_asked_for_is(self):
         known = [seg(2, 18), Segment(us(19), us(20) - 1, OPEN, unix(19, 15), "g")]
         found = terms(now=unix(300), policy=NeverStale())
         assert plan(known, 2, 19, found).holes == ()
-        assert plan(known, 2, 25, found).holes == ()
+        assert days(plan(known, 2, 25, found).holes) == [(20, 25)]
 
     def test_what_is_always_stale_is_asked_whole(self):
         found = plan([seg(1, 18)], 2, 5, terms(policy=AlwaysStale()))

@@ -74,7 +74,7 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(ingest, ven
 
 def test_ctrl_c_before_anything_was_finished_says_so(ingest, vendor):
     vendor.interrupt_after = 0
-    with pytest.raises(KeyboardInterrupt, match="before anything could be kept"):
+    with pytest.raises(KeyboardInterrupt, match="before any symbol was finished"):
         ingest()
 
 

@@ -23,6 +23,8 @@ logger = get_logger(__name__)
 MOST_SMALL_FILES = 8
 #: A file that fills less than such a share of what a file may hold is small.
 _SMALL_SHARE = 4
+#: In a small cache less is joined: what was used at different times should be able to leave apart.
+_LIMIT_SHARE = 32
 
 
 def compact(dataset: CachedDataset, database: Database) -> int:
@@ -70,7 +72,7 @@ def _due(dataset: CachedDataset, shared: frozenset[str]) -> set[str]:
     files = dataset.ledger.files
     series = dataset.ledger.series(dataset.ledger.symbols)
     dead = files.keys() - {segment.file_key for item in series.values() for segment in item.segments}
-    target = min(MAX_FILE_BYTES, max(1, dataset.max_size_bytes // 16))
+    target = min(MAX_FILE_BYTES, max(1, dataset.max_size_bytes // _LIMIT_SHARE))
     small = {key for key, record in files.items() if key not in shared and record.size_bytes < target // _SMALL_SHARE}
     # What is dead and small leaves with the next joining; a look at it here would cost a write after every fetch.
     return small | dead if len(small) >= MOST_SMALL_FILES else dead - small

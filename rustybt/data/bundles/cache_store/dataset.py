@@ -42,7 +42,7 @@ SETTLED_SECONDS = 40 * 86_400.0
 #: Stands in a segment for the file that is about to be written.
 HERE = "*"
 #: A file is at most such a share of the limit, so that what leaves together was used together.
-_LIMIT_SHARE = 16
+_LIMIT_SHARE = 8
 _BYTES_PER_ROW = 24
 
 

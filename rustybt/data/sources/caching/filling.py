@@ -288,9 +288,10 @@ class Filling:
         told = [a for a in answer.part.actions if a.symbol == answer.symbol and a.kind in kinds and a.ex_date <= today]
         old = [a for a in before.facts.actions if a.kind in kinds and a.ex_date <= today]
         fresh = [a for a in told if not any(is_same_event(a, b) for b in old)]
-        # What was known to come took effect since the bars before it were fetched; sources differ about the hour.
+        # What was known to come took effect since the bars before it were fetched. In the hours in which sources differ about
+        # when it does, the overlap shows it.
         fetched = int((before.oldest_fetch or answer.fetched_at) * _SECOND)
-        fresh += [a for a in old if to_microseconds(a.ex_date) + DAY_MICROSECONDS > fetched]
+        fresh += [a for a in old if to_microseconds(a.ex_date) > fetched]
         if answer.part.tells_all_events:
             day = to_date(answer.start)
             fresh += [b for b in old if b.ex_date >= day and not any(is_same_event(a, b) for a in told)]

@@ -129,7 +129,7 @@ class IngestJob:
     def _last_words(self) -> str:
         count = self.journal.kept_count
         if not count:
-            return "interrupted before anything could be kept"
+            return "interrupted before any symbol was finished"
         symbols = "1 finished symbol" if count == 1 else f"{count:,} finished symbols"
         return f"interrupted; kept {symbols}, the same command goes on from there"
 
