@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.bundles.storage.parquet import decode_table, scan_bars, scan_bars_at, widen
+from rustybt.data.bundles.storage.parquet import decode_table, only_symbols, scan_bars, scan_bars_at, widen
 from rustybt.errors import CorruptBundleError
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class FileReader:
         if columns is not None:
             lazy = lazy.select("timestamp", "symbol", *columns)
         try:
-            return lazy.collect()
+            rows = lazy.collect()
+            return rows if symbols is None or len(symbols) == 1 else only_symbols(rows, symbols)
         except FileNotFoundError as error:
             raise self._missing(record) from error
         except (pl.exceptions.PolarsError, OSError) as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.bundles.storage.parquet import restrict
+from rustybt.data.bundles.storage.parquet import only_symbols, restrict
 from rustybt.market.bars import concat_bars, empty_bars
 
 if TYPE_CHECKING:
@@ -74,4 +74,5 @@ def inside_ranges(bars: pl.DataFrame, ranges: Sequence[tuple[str, int, int]]) ->
 
 def read_frame(frame: pl.DataFrame, symbols: Sequence[str] | None, start: int | None, end: int | None) -> pl.DataFrame:
     """Return the rows of a frame in memory, restricted as a file's would be."""
-    return restrict(frame.lazy(), symbols, start, end).collect()
+    rows = restrict(frame.lazy(), symbols, start, end).collect()
+    return rows if symbols is None or len(symbols) == 1 else only_symbols(rows, symbols)

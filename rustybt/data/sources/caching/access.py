@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -54,6 +55,11 @@ class CacheAccess:
     _policies: dict[tuple[str, str], FreshnessPolicy] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _requests_counted: int = 0
+    #: Of one moment: most series of a request are planned alike.
+    _terms: tuple[float, dict[tuple[object, ...], Terms]] = field(default_factory=lambda: (math.nan, {}))
+
+    def __post_init__(self) -> None:
+        self._requests_counted = self.source.requests_made
 
     def dataset(self, frequency: Frequency) -> CachedDataset:
         """Return the dataset of a frequency; the same object each time, for it remembers what is covered."""
@@ -72,6 +78,18 @@ class CacheAccess:
 
     def terms(self, facts: SeriesFacts | None, frequency: Frequency, now: float) -> Terms:
         """Return what a series is planned by."""
+        told = facts or SeriesFacts()
+        key = (_calendar_key(told), facts is None, frequency.name)
+        known_now, known = self._terms
+        if known_now != now:
+            known = {}
+            self._terms = (now, known)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = self._make_terms(facts, frequency, now)
+        return found
+
+    def _make_terms(self, facts: SeriesFacts | None, frequency: Frequency, now: float) -> Terms:
         schedule = self.schedule(facts or SeriesFacts(), frequency)
         settings = self.store.settings
         return Terms(
@@ -88,12 +106,7 @@ class CacheAccess:
 
     def schedule(self, facts: SeriesFacts, frequency: Frequency) -> Schedule:
         """Return when bars of a series are due."""
-        attributes = facts.attributes
-        key = (
-            None if attributes is None else (attributes.venue, attributes.asset_type),
-            facts.hours,
-            frequency.name,
-        )
+        key = (_calendar_key(facts), frequency.name)
         found = self._schedules.get(key)
         if found is None:
             found = self._schedules[key] = schedule_of(facts, frequency, self.settlement_seconds)
@@ -123,3 +136,9 @@ class CacheAccess:
             new = made - self._requests_counted
             self._requests_counted = made
             return max(0, new)
+
+
+def _calendar_key(facts: SeriesFacts) -> tuple[object, ...]:
+    """Return what of a series decides about its sessions."""
+    attributes = facts.attributes
+    return (None if attributes is None else (attributes.venue, attributes.asset_type), facts.hours)
