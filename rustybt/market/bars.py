@@ -9,6 +9,7 @@ A daily (or longer) bar carries its session's date at 00:00 UTC, an intraday bar
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,12 +146,22 @@ def concat_bars(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     for part in parts:
         if part.schema != BAR_SCHEMA:
             raise DataQualityError(f"cannot join bars of another schema: {dict(part.schema)}")
-    parts = [part for part in parts if part.height]
+    parts = sorted((part for part in parts if part.height), key=_first_bar)
     if len(parts) <= 1:
         return parts[0] if parts else empty_bars()
     joined = join_frames(parts)
+    if all(_last_bar(part) < _first_bar(after) for part, after in pairwise(parts)):
+        return joined  # one behind the other already, and nothing is copied
     order = interleaved_order(parts)
     return check_bars(sort_bars(joined)) if order is None else joined[order]
+
+
+def _first_bar(part: pl.DataFrame) -> tuple[str, int]:
+    return part["symbol"][0], part["timestamp"].to_physical()[0]
+
+
+def _last_bar(part: pl.DataFrame) -> tuple[str, int]:
+    return part["symbol"][-1], part["timestamp"].to_physical()[-1]
 
 
 def interleaved_order(parts: Sequence[pl.DataFrame]) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:

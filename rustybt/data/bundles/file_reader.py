@@ -70,7 +70,8 @@ class FileReader:
             return rows if symbols is None or len(symbols) == 1 else only_symbols(rows, symbols)
         except FileNotFoundError as error:
             raise self._missing(record) from error
-        except (pl.exceptions.PolarsError, OSError) as error:
+        # A panic is not an Exception: a file that is cut while it is read ends in one.
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise self._corrupt(record, f"cannot be parsed ({error})") from error
 
     def _scan(

@@ -317,7 +317,7 @@ class TestDamage:
         save(dataset, "A", facts=SeriesFacts(alias="AA"))
         with sqlite3.connect(store.database.path) as connection:
             (text,) = connection.execute(f"SELECT {column} FROM cache_series").fetchone()
-            changed = text.replace("AA", "AB") if column == "facts" else text.replace(text[2:3] or "A", "0", 1)
+            changed = text.replace("AA", "AB") if column == "facts" else text.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
             changed = "B" if column == "symbol" else changed
             assert changed != text
             connection.execute(f"UPDATE cache_series SET {column} = ?", (changed,))

@@ -39,6 +39,8 @@ class Ledger:
         self._mutex = threading.Lock()
         #: When the dataset was made, and its generation: one that was made again counts from the beginning.
         self._state: tuple[int, int] | None = None
+        #: Of the database when it was looked at last.
+        self._pulse: tuple[int, int] | None = None
         self._series: dict[str, Series] = {}
         self._files: dict[str, FileRecord] = {}
 
@@ -54,8 +56,12 @@ class Ledger:
             with self._mutex:
                 self._forget()
             return
+        pulse = self._database.pulse()
+        if pulse == self._pulse:
+            return
         with self._database.read() as connection:
             if sql.state_of(connection, self._name) == self._state:
+                self._pulse = pulse
                 return
         with self._mutex, self._database.read(snapshot=True) as connection:
             found = sql.state_of(connection, self._name)
@@ -65,15 +71,17 @@ class Ledger:
             if found is None or known is None or found[0] != known[0] or found[1] < known[1]:
                 self._forget()
             if found is None:
+                self._pulse = pulse
                 return
             series = dict(self._series)
             files = {f.file_key: checked(self._name, f) for f in sql.load_files(connection, self._name)}
             for row in sql.changed_series(connection, self._name, -1 if self._state is None else self._state[1]):
                 series[row.symbol] = _with_files(decode(self._name, row), files)
             self._series, self._files, self._state = series, files, found
+            self._pulse = pulse
 
     def _forget(self) -> None:
-        self._state = None
+        self._state = self._pulse = None
         self._series, self._files = {}, {}
 
     def series(self, symbols: Iterable[str]) -> dict[str, Series]:

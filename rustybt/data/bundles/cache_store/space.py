@@ -56,8 +56,11 @@ class Touches:
     def refined(self, root: str, files: Iterable[CachedFile]) -> list[CachedFile]:
         """Return files with the later of what the database and this process know."""
         with self._mutex:
+            known = self._at
             return [
-                replace(file, last_accessed=max(file.last_accessed, self._at.get((root, file.file_key), 0.0)))
+                file
+                if (at := known.get((root, file.file_key), 0.0)) <= file.last_accessed
+                else replace(file, last_accessed=at)
                 for file in files
             ]
 

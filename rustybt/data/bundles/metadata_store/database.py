@@ -68,6 +68,8 @@ class Database:
         self._reader: Engine | None = None
         self._writer: Engine | None = None
         self._reader_stamp: tuple[int, ...] = ()
+        self._readers_opened = 0
+        self._pulse: Any = None
         self._snapshot_folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_local = False
         self._mutex = threading.RLock()
@@ -131,6 +133,23 @@ class Database:
             finally:
                 connection.exec_driver_sql("COMMIT")
 
+    def pulse(self) -> tuple[int, int]:
+        """Return a value that differs from the one before if anything was committed since, by whomever; microseconds to get.
+
+        Raises
+        ------
+        CorruptBundleError, StorageError, SchemaVersionError
+            As `read`.
+        """
+        with self._translated("read"):
+            engine = self._reading_engine()
+            with self._mutex:
+                if self._pulse is None:
+                    # One connection of its own: the number compares what one connection has seen.
+                    self._pulse = engine.raw_connection()
+                number = self._pulse.driver_connection.execute("PRAGMA data_version").fetchone()[0]
+                return self._readers_opened, int(number)
+
     def _reading_engine(self) -> Engine:
         try:
             with translated("read", self.path):
@@ -152,6 +171,7 @@ class Database:
                 self._dispose_reader()
                 self._reader = self._open_reader(frozen=frozen)
                 self._reader_stamp = stamp
+                self._readers_opened += 1
             return self._reader
 
     def _open_reader(self, *, frozen: bool) -> Engine:
@@ -372,6 +392,9 @@ class Database:
 
     def _dispose_reader(self) -> None:
         is_own = self._reader_stamp[:1] in ((), (os.getpid(),))
+        if self._pulse is not None and is_own:
+            self._pulse.close()
+        self._pulse = None
         if self._reader is not None:
             # To close what a parent opened is to give up the parent's locks.
             self._reader.dispose(close=is_own)

@@ -9,7 +9,7 @@ import sys
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rustybt.errors import StorageError
@@ -120,8 +120,8 @@ class LocalStorage:
         StorageError
             The key would leave the home; such a key never comes from a user, so the metadata was tampered with.
         """
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or "\\" in key or any(part in ("..", ".") for part in parts):
+        parts = key.split("/")
+        if "\\" in key or any(part in ("", "..", ".") for part in parts):
             raise StorageError(f"{key!r} is not a key inside the home {self.root}", hint="rustybt bundle recover")
         return self.root.joinpath(*parts)
 
@@ -191,8 +191,13 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove a file if it is there."""
         path = self.path(key)
-        with translated("delete", path), suppress(FileNotFoundError):
+        try:
             path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError:
+            with translated("delete", path):
+                raise
 
     def stamp(self, key: str) -> tuple[int, ...]:
         """Return inode, size and modification time."""
