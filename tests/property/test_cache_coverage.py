@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.cache.coverage import Reason, Segment, drop_files, inside, join_settled, outside, put
+from rustybt.data.cache.coverage import Reason, Segment, inside, join_settled, outside, put
 
 LENGTH = 30
 instants = st.integers(0, LENGTH - 1)
@@ -91,13 +91,6 @@ def test_inside_and_outside_are_the_whole(said, span):
     known = put((), said)
     parts = [*inside(known, *span), *(part for segment in known for part in outside(segment, *span))]
     assert table_of(parts) == table_of(known)
-
-
-@given(answers, st.sets(st.sampled_from(["f", "g"])))
-def test_a_dropped_file_takes_exactly_its_own_bars(said, gone):
-    known = put((), said)
-    expected = {at: what for at, what in table_of(known).items() if what[2] not in gone}
-    assert table_of(drop_files(known, gone)) == expected
 
 
 @given(answers, st.sampled_from([0.0, 1.5, 2.5, 9.0]))

@@ -88,11 +88,6 @@ def inside(segments: Sequence[Segment], start: int, end: int) -> Iterator[Segmen
         yield segment.clipped(start, end)
 
 
-def drop_files(segments: Iterable[Segment], file_keys: frozenset[str] | set[str]) -> tuple[Segment, ...]:
-    """Return the segments but for those whose bars lie in files that are gone: of these nothing is known any more."""
-    return tuple(segment for segment in segments if segment.file_key not in file_keys)
-
-
 def join_settled(segments: Sequence[Segment], before: float) -> tuple[Segment, ...]:
     """Return the segments with neighbours of one file joined where all of them were fetched before `before`.
 

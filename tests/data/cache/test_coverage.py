@@ -1,6 +1,6 @@
 """What is covered, and why: intervals that replace, cut and join each other."""
 
-from rustybt.data.cache.coverage import Reason, Segment, drop_files, inside, join_settled, outside, put
+from rustybt.data.cache.coverage import Reason, Segment, inside, join_settled, outside, put
 
 PRESENT, EMPTY, FAILED = Reason.PRESENT, Reason.CONFIRMED_EMPTY, Reason.FAILED
 
@@ -62,16 +62,6 @@ class TestParts:
 
     def test_inside_a_gap_is_nothing(self):
         assert list(inside((seg(0, 9), seg(30, 39)), 10, 29)) == []
-
-
-class TestDropFiles:
-    def test_of_a_file_that_is_gone_nothing_is_known(self):
-        known = (seg(0, 9, key="f"), seg(10, 19, key="g"), seg(20, 29, EMPTY, key=""))
-        assert drop_files(known, {"f"}) == (seg(10, 19, key="g"), seg(20, 29, EMPTY, key=""))
-
-    def test_emptiness_needs_no_file(self):
-        known = (seg(20, 29, EMPTY, key=""),)
-        assert drop_files(known, {"f", "g"}) == known
 
 
 class TestJoinSettled:

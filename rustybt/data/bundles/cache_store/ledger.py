@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.cache_store.file_keys import checked
 from rustybt.data.bundles.metadata_store import cache as sql
@@ -117,18 +117,49 @@ def save(connection: Connection, name: str, series: Iterable[Series], now: int) 
     sql.save_series(connection, name, generation, (encode(name, item) for item in series))
 
 
+def forget_files(connection: Connection, name: str, keys: set[str], now: int) -> None:
+    """Let series know nothing any more of what lies in files, and raise the generation.
+
+    As `Series.left_with` has it, but on the stored texts: a thousand series are rewritten at once when room is made.
+    """
+    changed = []
+    for row in sql.load_series(connection, name):
+        if not _is_sealed(name, row):
+            changed.append(encode(name, decode(name, row)))
+            continue
+        held = json.loads(row.segments)
+        left = [segment for segment in held if segment[-1] not in keys]
+        if len(left) == len(held):
+            continue
+        segments = json.dumps(left)
+        facts = row.facts
+        if not left:
+            told = json.loads(row.facts)
+            facts = _text({**told, "told_from": None, "told_until": None})
+        changed.append(sql.SeriesRow(row.symbol, facts, segments, seal(name, row.symbol, facts, segments)))
+    sql.save_series(connection, name, sql.next_generation(connection, name, now), changed)
+
+
 def encode(dataset: str, series: Series) -> SeriesRow:
     """Return the row of a series."""
-    facts = json.dumps(series.facts.to_json(), ensure_ascii=False, sort_keys=True)
+    facts = _text(series.facts.to_json())
     segments = encode_segments(series.segments)
     return sql.SeriesRow(series.symbol, facts, segments, seal(dataset, series.symbol, facts, segments))
 
 
 def decode(dataset: str, row: SeriesRow) -> Series:
     """Return the series of a row; of a row that is not what was written, nothing is known."""
-    if seal(dataset, row.symbol, row.facts, row.segments) != row.seal:
+    if not _is_sealed(dataset, row):
         logger.warning(
             "cache_series_dropped", dataset=dataset, symbol=row.symbol, reason="not the bytes that were written"
         )
         return Series(row.symbol)
     return Series(row.symbol, decode_segments(row.segments), SeriesFacts.from_json(json.loads(row.facts)))
+
+
+def _is_sealed(dataset: str, row: SeriesRow) -> bool:
+    return seal(dataset, row.symbol, row.facts, row.segments) == row.seal
+
+
+def _text(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False, sort_keys=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rustybt.data.bundles.cache_store import ledger
 from rustybt.data.bundles.cache_store.place import CachePlace
 from rustybt.data.bundles.metadata_store import cache as sql
-from rustybt.data.cache.coverage import drop_files
 from rustybt.data.cache.eviction import WARNING_SHARE, choose_victims
 from rustybt.errors import RustybtError
 from rustybt.logging import get_logger
@@ -85,13 +84,8 @@ def remove_rows(connection: Connection, files: Collection[CachedFile], now: floa
     for file in files:
         by_dataset[file.dataset].add(file.file_key)
     for name, keys in by_dataset.items():
-        changed = []
-        for series in ledger.load(connection, name).values():
-            left = drop_files(series.segments, keys)
-            if len(left) != len(series.segments):
-                changed.append(series.left_with(left))
         sql.delete_files(connection, keys)
-        ledger.save(connection, name, changed, int(now))
+        ledger.forget_files(connection, name, keys, int(now))
     sql.delete_requests(connection, by_dataset)
 
 
