@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs oracle lock clean
+.PHONY: help demo test stress check bench docs oracle lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,9 +27,12 @@ demo: $(READY)  ## CSV of real daily bars -> bundle -> backtest -> report, in de
 
 test: $(READY)  ## All tests, with branch coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal -m "not stress"
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+stress: $(READY)  ## Minutes of processes, kills and damage: 8 x 1,000 requests with evictions, 100 kills, 400 flipped bits
+	$(BIN)/python -m pytest -m stress -q
 
 check: $(READY)  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -322,7 +322,7 @@ class TestTheDatabase:
     def test_a_flipped_bit_never_gives_a_wrong_answer_or_an_error(self, anew, filled, home, warned):
         flips(anew, home, rounds=12, seed=6)
 
-    @pytest.mark.slow
+    @pytest.mark.stress
     @pytest.mark.parametrize("seed", range(4))
     def test_a_hundred_flipped_bits(self, anew, filled, home, seed):
         flips(anew, home, rounds=100, seed=seed)

@@ -145,7 +145,7 @@ def test_processes_killed_while_they_evict_leave_a_cache_within_its_limit_after_
     check(home, log, [])
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("seed", range(4))
 def test_a_hundred_processes_killed_at_any_moment(processes, home, log, out, seed):
     acked = kill_at_random(processes, home, log, out, 25, seed=10 + seed)

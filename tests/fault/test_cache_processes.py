@@ -66,7 +66,7 @@ def test_every_answer_is_the_uncached_one_while_others_fetch_evict_compact_and_c
     mix(processes, home, log, outs, 20, TIGHT)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.timeout(1_200)
 def test_eight_thousand_answers_are_the_uncached_ones(processes, home, log, outs):
     mix(processes, home, log, outs, 1_000, ROOMY)
