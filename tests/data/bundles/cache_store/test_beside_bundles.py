@@ -13,7 +13,6 @@ from rustybt.market.provenance import Provenance
 from tests.data.bundles.cached_days import (
     FETCHED,
     NAME,
-    Clock,
     bars_of,
     bytes_on_disk,
     cache_of,
@@ -28,21 +27,11 @@ SAID = Provenance("vendor")
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def store(home, clock, monkeypatch):
     monkeypatch.setenv("RUSTYBT_HOME", str(home))
     with BundleStore(home, clock=clock) as opened:
         opened.commit("us", bars_of("XY"), SAID)
         yield opened
-
-
-@pytest.fixture
-def cache(store):
-    return cache_of(store)
 
 
 @pytest.fixture

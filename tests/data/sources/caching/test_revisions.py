@@ -5,7 +5,6 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from rustybt.data.bundles.store import BundleStore
 from rustybt.data.sources import CachedDataSource
 from rustybt.errors import SourceError, SourceUnavailableError
 from tests.data.sources.invented import Change, InventedVendor, Listing, at, midnight
@@ -17,17 +16,6 @@ FRIDAY, MONDAY = "2024-03-15T21:00", "2024-03-18T21:00"
 @pytest.fixture
 def vendor():
     return InventedVendor({"A": Listing(), "B": Listing()}, now=at(FRIDAY))
-
-
-@pytest.fixture
-def store(vendor, tmp_path):
-    with BundleStore(tmp_path / "home", clock=vendor.clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cached(vendor, store):
-    return CachedDataSource(vendor, store=store)
 
 
 @pytest.fixture

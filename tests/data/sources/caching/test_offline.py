@@ -5,7 +5,6 @@ from datetime import date
 
 import pytest
 
-from rustybt.data.bundles.store import BundleStore
 from rustybt.data.sources import CachedDataSource, StaleDataWarning
 from rustybt.errors import NotCoveredError, SourceUnavailableError
 from tests.data.sources.invented import InventedVendor, Listing, at
@@ -17,17 +16,6 @@ LATER = "2024-03-22T21:00"
 @pytest.fixture
 def vendor():
     return InventedVendor({"A": Listing(), "B": Listing(), "C": Listing()}, now=at("2024-03-14T21:00"))
-
-
-@pytest.fixture
-def store(vendor, tmp_path):
-    with BundleStore(tmp_path / "home", clock=vendor.clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cached(vendor, store):
-    return CachedDataSource(vendor, store=store)
 
 
 @pytest.fixture

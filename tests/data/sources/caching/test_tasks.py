@@ -24,17 +24,6 @@ def vendor():
     return InventedVendor({symbol: Listing() for symbol in SYMBOLS})
 
 
-@pytest.fixture
-def store(vendor, tmp_path):
-    with BundleStore(tmp_path / "home", clock=vendor.clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cached(vendor, store):
-    return CachedDataSource(vendor, store=store)
-
-
 def expected(vendor, symbols=SYMBOLS):
     return vendor.frame(list(symbols), START, END, "1d")
 

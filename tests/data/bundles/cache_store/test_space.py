@@ -17,7 +17,6 @@ from rustybt.errors import RequestError, StorageError
 from rustybt.market.bars import empty_bars
 from tests.data.bundles.cached_days import (
     FETCHED,
-    Clock,
     bars_of,
     bytes_on_disk,
     cache_of,
@@ -30,17 +29,6 @@ from tests.data.bundles.cached_days import (
     save,
     us,
 )
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(home, clock):
-    with BundleStore(home, clock=clock) as opened:
-        yield opened
 
 
 def size_of_one(store):

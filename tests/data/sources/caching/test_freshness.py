@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from rustybt.data.bundles.store import BundleStore
 from rustybt.data.cache.freshness import TTL, AlwaysStale, Hybrid, MarketClose, NeverStale
 from rustybt.data.sources import CachedDataSource
 from tests.data.sources.invented import InventedVendor, Listing, at, midnight
@@ -19,17 +18,6 @@ DAY_SECONDS = 86_400
 @pytest.fixture
 def vendor():
     return InventedVendor({"A": Listing(), "COIN": Listing("24/7")}, now=at("2024-03-14T21:00"))
-
-
-@pytest.fixture
-def store(vendor, tmp_path):
-    with BundleStore(tmp_path / "home", clock=vendor.clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cached(vendor, store):
-    return CachedDataSource(vendor, store=store)
 
 
 @pytest.fixture

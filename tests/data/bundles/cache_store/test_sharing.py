@@ -8,11 +8,9 @@ import pytest
 
 from rustybt.data.bundles.cache_store import sharing
 from rustybt.data.bundles.cache_store.sharing import share_with_bundle
-from rustybt.data.bundles.store import BundleStore
 from rustybt.market.bars import concat_bars
 from rustybt.market.provenance import Provenance
 from tests.data.bundles.cached_days import (
-    Clock,
     bars_of,
     bytes_on_disk,
     cache_of,
@@ -24,27 +22,6 @@ from tests.data.bundles.cached_days import (
 )
 
 SAID = Provenance("vendor")
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(home, clock):
-    with BundleStore(home, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cache(store):
-    return cache_of(store)
-
-
-@pytest.fixture
-def dataset(cache):
-    return dataset_of(cache)
 
 
 @pytest.fixture(autouse=True)

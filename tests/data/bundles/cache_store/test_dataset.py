@@ -16,7 +16,6 @@ from rustybt.market.revisions import BarRevision
 from tests.data.bundles.cached_days import (
     DAY,
     FETCHED,
-    Clock,
     bars_of,
     bytes_on_disk,
     cache_of,
@@ -28,27 +27,6 @@ from tests.data.bundles.cached_days import (
     save,
     us,
 )
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(home, clock):
-    with BundleStore(home, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cache(store):
-    return cache_of(store)
-
-
-@pytest.fixture
-def dataset(cache):
-    return dataset_of(cache)
 
 
 def another(cache):
@@ -317,7 +295,11 @@ class TestDamage:
         save(dataset, "A", facts=SeriesFacts(alias="AA"))
         with sqlite3.connect(store.database.path) as connection:
             (text,) = connection.execute(f"SELECT {column} FROM cache_series").fetchone()
-            changed = text.replace("AA", "AB") if column == "facts" else text.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
+            changed = (
+                text.replace("AA", "AB")
+                if column == "facts"
+                else text.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
+            )
             changed = "B" if column == "symbol" else changed
             assert changed != text
             connection.execute(f"UPDATE cache_series SET {column} = ?", (changed,))
