@@ -144,7 +144,7 @@ class BarStream:
                         for final in self._accept(bar):
                             yield final
                     self.heard += 1
-                for final in self._ripe():
+                for final in await self._ripe():
                     yield final
         finally:
             listening.cancel()
@@ -214,11 +214,18 @@ class BarStream:
             del self._forming[bar.symbol]
         return replace(bar, is_final=True)
 
-    def _ripe(self) -> list[StreamedBar]:
-        """Return forming bars that ended longer ago than the vendor needs to settle them."""
+    async def _ripe(self) -> list[StreamedBar]:
+        """Return forming bars that ended longer ago than the vendor needs to settle them, as the vendor's history has them.
+
+        Their last word may have been lost; only where the history has none either, what was heard last has to do.
+        """
         limit = self._now() - max(self._settle, 2_000_000)
-        ready = [bar for bar in self._forming.values() if bar.timestamp + self._frequency.microseconds <= limit]
-        return [self._finish(bar) for bar in sorted(ready, key=lambda bar: (bar.timestamp, bar.symbol))]
+        ripe = [bar for bar in self._forming.values() if bar.timestamp + self._frequency.microseconds <= limit]
+        ready = []
+        for bar in sorted(ripe, key=lambda bar: (bar.timestamp, bar.symbol)):
+            kept = await self._fetch((bar.symbol,), bar.timestamp, bar.timestamp)
+            ready.append(self._finish(kept[0] if kept else bar))
+        return ready
 
     # -- holes -------------------------------------------------------------------------------------------------------
 
