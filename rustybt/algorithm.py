@@ -139,6 +139,11 @@ class TradingAlgorithm:
                 "a run needs bars: pass either bundle= or data_source=",
                 hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('csv', path='bars.csv'), ...)",
             )
+        if isinstance(data_source, str):
+            raise RequestError(
+                f"data_source= takes a source, not its name: {data_source!r}",
+                hint=f"data_source=rb.get_source({data_source!r})",
+            )
         given = {
             "initialize": initialize,
             "handle_data": handle_data,

@@ -154,14 +154,15 @@ def list_(terminal: Terminal, *, source: Source = None, symbols: Symbols = None)
         if named is None:
             _show_datasets(terminal, [found for found in cache.datasets() if wanted in (None, found.source)], source)
         else:
+            named = _as_held(cache, wanted, named)
             _show_series(terminal, cache.series(source=wanted, symbols=named), named)
 
 
 def _show_datasets(terminal: Terminal, datasets: list[Any], source: str | None) -> None:
+    datasets = [found for found in datasets if found.symbols or found.files]  # what was cleaned leaves its name
     if terminal.json:
         terminal.data({"datasets": datasets})
         return
-    datasets = [found for found in datasets if found.symbols or found.files]  # what was cleaned leaves its name
     if not datasets:
         terminal.note(f"nothing of {source} is cached" if source else "nothing is cached yet")
         return
@@ -252,15 +253,17 @@ def clean(
         raise RequestError(f"--max-size: {error.message}", hint=error.hint) from None
     with open_store(terminal) as store:
         cache = _cache(store)
+        wanted = canonical_source(source)
+        if named is not None:
+            named = _as_held(cache, wanted, named)
         before = int(cache.size_bytes())
-        report = cache.clean(
-            max_size_bytes=limit, everything=everything, symbols=named, source=canonical_source(source)
-        )
+        report = cache.clean(max_size_bytes=limit, everything=everything, symbols=named, source=wanted)
     if terminal.json:
         terminal.data({"clean": report, "size_bytes_before": before})
         return
     if not report.files and not report.series:
-        terminal.line(f"nothing to drop; {size(report.size_bytes)} are held")
+        of = f" of {source}" if source else ""
+        terminal.line(f"nothing{of} to drop; {size(report.size_bytes)} are held")
         return
     series = f" and {report.series:,} series" if report.series else ""
     dropped = f"{counted(report.files, 'file')}{series}"
@@ -272,6 +275,14 @@ def _cache(store: Any) -> Any:
     from rustybt.data.bundles.cache_store import CacheStore
 
     return CacheStore(store)
+
+
+def _as_held(cache: Any, source: str | None, named: list[str]) -> list[str]:
+    """Return symbols as the cache spells them: small letters may be typed, and BRK-B for BRK.B."""
+    spellings = {symbol: (symbol, symbol.upper(), symbol.upper().replace("-", ".")) for symbol in named}
+    every = {spelling for spelled in spellings.values() for spelling in spelled}
+    held = {one.symbol for one in cache.series(source=source, symbols=every)}
+    return list(dict.fromkeys(next((s for s in spellings[name] if s in held), name) for name in named))
 
 
 def _identity(identity: Mapping[str, Any]) -> str:

@@ -148,5 +148,7 @@ def missing_lines(error: BaseException, most: int) -> list[str]:
 
 
 def _stretch(ends: Sequence[str]) -> str:
+    from rustybt.data.sources.caching.missing import stretch_words
+
     first, last = ends
-    return first if first == last else f"{first} to {last}"
+    return stretch_words(first, last)

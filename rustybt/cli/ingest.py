@@ -231,8 +231,7 @@ def ingest(
     if not bundle:
         raise RequestError("no bundle named", hint=f"rustybt ingest {source_name} --bundle NAME ...")
     if plan:
-        covered = _covered(terminal, source, request, cache)
-        show_plan(terminal, source.plan(**request), covered)
+        show_plan(terminal, _planned(terminal, source, request, cache))
         return 0
     with open_store(terminal) as store, closing(source):
         if request["symbols"] is None and source_name in VENDORS:
@@ -251,15 +250,14 @@ def ingest(
         return show_ingest(terminal, report, store, retry=retry)
 
 
-def _covered(terminal: Terminal, source: Any, request: dict[str, Any], cache: CacheMode) -> list[str] | None:
-    """Return the symbols for which nothing would be asked, as the cache has them; None without a cache, or without names."""
+def _planned(terminal: Terminal, source: Any, request: dict[str, Any], cache: CacheMode) -> Any:
+    """Return what would be asked for beyond what the cache has; without names the cache cannot tell without asking."""
     from rustybt.cli.options import open_store
 
     if not cache.use_cache or is_local(source) or request["symbols"] is None:
-        return None
+        return source.plan(**request)
     with open_store(terminal) as store:
-        plans = cached(source, store, cache).plan_fetch(**request)
-    return sorted(symbol for symbol, plan in plans.items() if not plan.holes)
+        return cached(source, store, cache).plan(**request)
 
 
 def _through(source: Any, store: Any, cache: CacheMode) -> tuple[Any, dict[str, Any]]:

@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 MOST_LISTED = 10
 
 
-def show_plan(terminal: Terminal, plan: Any, covered: Sequence[str] | None = None) -> None:
-    """Print what an ingest would read.
-
-    Parameters
-    ----------
-    covered
-        Symbols for which nothing would be asked, as the cache has them; None where there is no cache.
-    """
+def show_plan(terminal: Terminal, plan: Any) -> None:
+    """Print what an ingest would read."""
+    covered = plan.covered
     if terminal.json:
         terminal.data({"plan": plan, **({} if covered is None else {"covered": list(covered)})})
         return

@@ -148,10 +148,12 @@ def typed(option: str) -> str:
 
 def canonical_source(name: str | None) -> str | None:
     """Return the name under which a source's bars are kept: ``polygon`` for ``massive``; unknown ones as they are."""
-    from rustybt.data.sources import source_info
-
     if name is None:
         return None
+    from rustybt.data.sources import (
+        source_info,
+    )  # with all that fetches: a second of imports that most calls do not need
+
     try:
         return source_info(name).name
     except RequestError:  # what was cached of a source outlives the package that brought it

@@ -87,5 +87,6 @@ def update(
         if terminal.json:
             terminal.data({"updates": reports})
             return max(report.exit_code for report in reports)
-        retry = " ".join(["rustybt", "update", name, *cache.words])
+        # What is not there stays away for as long as nothing is asked.
+        retry = "" if cache.offline else " ".join(["rustybt", "update", name, *cache.words])
         return max(show_ingest(terminal, report, store, retry=retry) for report in reports)

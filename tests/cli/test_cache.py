@@ -56,6 +56,10 @@ def test_a_plan_says_what_the_cache_has_already(yahoo, place, rustybt, ask):
     assert re.search(r"^cache +has 1 of 2 symbols$", rustybt(*words)[1], re.MULTILINE)
     assert ask(*words)["covered"] == ["AAPL"]
     assert "covered" not in ask(*words, "--no-cache")
+    assert [ask(*words, *more)["plan"]["requests"] for more in ((), ("--no-cache",))] == [1, 2]
+    rustybt("cache", "warm", "yfinance", "--symbols", "SPY", *RANGE)
+    asked = len(yahoo.requests)
+    assert re.search(r"^requests +about 0$", rustybt(*words)[1], re.MULTILINE)
     assert len(yahoo.requests) == asked
 
 
@@ -315,6 +319,33 @@ def test_exactly_one_way_of_cleaning_is_named(ask, words, said):
     assert said in ask("cache", "clean", *words, status=2)["error"]["message"]
 
 
+def test_symbols_may_be_typed_as_for_a_vendor(yahoo, rustybt, ask):
+    rustybt("cache", "warm", "yfinance", "--symbols", "AAPL,BRK.B", *RANGE)
+    found = ask("cache", "list", "--symbols", "aapl,brk-b,nosuch")
+    assert ([one["symbol"] for one in found["series"]], found["absent"]) == (["AAPL", "BRK.B"], ["nosuch"])
+    assert ask("cache", "clean", "--symbols", "brk-b")["clean"]["series"] == 1
+    assert ask("cache", "list", "--symbols", "BRK.B")["absent"] == ["BRK.B"]
+
+
+def test_what_was_cleaned_is_not_listed(filled, ask):
+    assert ask("cache", "clean", "--all")["clean"]["series"] == 2
+    assert ask("cache", "list")["datasets"] == []
+
+
+def test_an_answer_that_lacks_something_offline_is_no_hit(filled, rustybt, ask):
+    before = ask("cache", "stats")["total"]
+    assert rustybt("ingest", "yfinance", "--symbols", "GE", "--bundle", "none", *RANGE, "--offline")[0] == 5
+    assert rustybt("ingest", "yfinance", "--symbols", "AAPL,GE", "--bundle", "some", *RANGE, "--offline")[0] == 3
+    after = ask("cache", "stats")["total"]
+    assert [after[name] - before[name] for name in ("hits", "partial_hits", "misses")] == [0, 1, 1]
+
+
+def test_an_update_offline_does_not_advise_itself(filled, rustybt):
+    status, _, err = rustybt("update", "us", "--offline")
+    assert status == 5 or "again:" not in err
+    assert re.search(r"missing: AAPL \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", err)
+
+
 # -- warm ------------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +369,22 @@ def test_a_symbol_that_cannot_be_warmed_fails_no_other(yahoo, rustybt, ask):
     assert ask("cache", "list", "--symbols", "AAPL")["absent"] == []
 
 
+def test_when_no_symbol_arrives_none_is_called_warm(yahoo, rustybt):
+    status, out, _ = rustybt("cache", "warm", "yfinance", "--symbols", "NOSUCHCO", *RANGE)
+    assert (status, out) == (5, f"no symbol is warm: {len(yahoo.requests)} requests\n")
+
+
+def test_warming_a_cache_that_cannot_be_written_says_that_nothing_was_kept(yahoo, place, monkeypatch, rustybt, ask):
+    (place / "occupied").write_text("a file where the folder would be")
+    monkeypatch.setenv("RUSTYBT_CACHE_DIR", str(place / "occupied"))
+    words = ("cache", "warm", "yfinance", "--symbols", "AAPL", *RANGE)
+    status, out, err = rustybt(*words)
+    assert status == 1
+    assert out.startswith("nothing is warm: 250 bars fetched and not kept, ")
+    assert "the cache could not be written" in err
+    assert ask(*words, status=1)["warm"]["is_kept"] is False
+
+
 def test_options_of_the_vendor_reach_it(monkeypatch, rustybt, ask):
     with reachable(monkeypatch, BinanceServer(), "ccxt"):
         words = ("cache", "warm", "ccxt", "--exchange", "binance", "--symbols", "BTC/USDT", "--frequency", "1h")
@@ -350,6 +397,7 @@ def test_options_of_the_vendor_reach_it(monkeypatch, rustybt, ask):
     ("words", "said"),
     [
         (("csv", "--path", "prices", "--symbols", "AAPL"), "csv reads files of this machine"),
+        (("csv", "--symbols", "AAPL"), "csv reads files of this machine"),
         (("yfinance",), "no symbol given"),
         (("yfinance", "--symbols", "AAPL", "--feed", "iex"), "source yfinance has no option --feed"),
         (("nowhere", "--symbols", "AAPL"), "unknown source 'nowhere'"),

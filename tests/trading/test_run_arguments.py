@@ -104,3 +104,9 @@ def test_what_is_no_asset_is_named_whole(make_bars, thing, call):
     with pytest.raises(RequestError) as caught:
         run_algorithm(bundle=make_bars({"A": [1, 2]}), initialize=nothing, handle_data=handle_data, capital_base=1)
     assert f"expected an asset, not {type(thing).__name__} {thing!r}" in str(caught.value)
+
+
+def test_the_name_of_a_source_is_refused_with_the_words_that_make_one():
+    with pytest.raises(RequestError, match="not its name: 'yfinance'") as caught:
+        run_algorithm(data_source="yfinance", initialize=lambda context: None)
+    assert caught.value.hint == "data_source=rb.get_source('yfinance')"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 #: A fetch that lies further in the future than this was stamped by a clock that has been set back since.
 CLOCK_TOLERANCE_SECONDS = 60.0
 
-_LOCAL_SOURCES = ("csv", "csvdir", "frame", "bundle")
+#: Whose bars lie on this machine.
+LOCAL_SOURCES = ("csv", "csvdir", "frame", "bundle")
 _SHORTEST_TTL_SECONDS, _LONGEST_TTL_SECONDS = 300.0, 3_600.0
 
 
@@ -179,7 +180,7 @@ def default_policy(source: str, frequency: Frequency, calendar_name: str) -> Fre
     Files and bundles are never stale. Else, where the market never closes, a bar's own length, at least 5 minutes and at
     most an hour; where it does, the close for daily and longer bars, and for shorter ones as long, while it trades.
     """
-    if source_name(source) in _LOCAL_SOURCES:
+    if source_name(source) in LOCAL_SOURCES:
         return NeverStale()
     if FREQUENCIES.get(frequency.name) != frequency:
         return AlwaysStale()

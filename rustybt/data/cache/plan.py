@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rustybt.data.cache.series import Series
 
 _SECOND = 1_000_000
+#: A bar that was due and did not come is asked for again after so long, even before the next close: vendors are late now and then.
+_LATE_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,9 @@ def _judge_tail(part: _Part, fetched_at: float, terms: Terms, *, holds_bars: boo
     """Judge what was not final when it was asked for: it is asked again when something may have come, and the policy says so."""
     if not holds_bars and not terms.schedule.has_due(part.start, part.end, terms.now):
         return _SERVE
-    if terms.policy.is_fresh(fetched_at, terms.now, terms.schedule):
+    was_due = not holds_bars and terms.schedule.has_due(part.start, part.end, fetched_at)
+    may_have_come = was_due and terms.now - fetched_at >= _LATE_SECONDS
+    if not may_have_come and terms.policy.is_fresh(fetched_at, terms.now, terms.schedule):
         return _SERVE
     return _ask_unless_allowed(fetched_at, terms)
 

@@ -37,8 +37,9 @@ class _LoopThread:
         while True:
             try:
                 self.loop.run_forever()
-            except KeyboardInterrupt:
-                # Polars raises Ctrl-C in whichever thread computes; the main thread is told as well and decides.
+            except (KeyboardInterrupt, SystemExit):
+                # Polars raises Ctrl-C in whichever thread computes; the main thread is told as well and decides. A source that
+                # calls `sys.exit` ends its caller, not everybody's bridge.
                 continue
             return
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rustybt.config import Settings, load_settings
 from rustybt.data.bundles.cache_store import CacheStore
 from rustybt.data.bundles.metadata_store import cache as sql
+from rustybt.data.cache.freshness import parse_policy
 from rustybt.data.sources import bridge
 from rustybt.data.sources.base import DataSource, Progress, Symbols
 from rustybt.data.sources.caching.access import CacheAccess
@@ -19,7 +20,14 @@ from rustybt.data.sources.caching.serving import Serving
 from rustybt.data.sources.caching.usage import add_uses, log_use, use_of
 from rustybt.data.sources.caching.warming import WarmReport, next_warming
 from rustybt.data.sources.delivery import Delivery, StaleDataWarning, join_deliveries
-from rustybt.errors import NotCoveredError, RequestError, RustybtError, SourceError
+from rustybt.errors import (
+    NotCoveredError,
+    RateLimitedError,
+    RequestError,
+    RustybtError,
+    SourceError,
+    SourceUnavailableError,
+)
 from rustybt.logging import get_logger
 from rustybt.market.calendars import EARLIEST_DATE
 from rustybt.market.request import to_microseconds
@@ -62,7 +70,8 @@ class CachedDataSource(DataSource):
     config
         Settings, or a mapping of them by key such as ``{"cache.max_size_bytes": "2GB"}``; None loads the configured ones.
     freshness_policy
-        When the newest bars have to be asked for again; None is what the settings say for this source and each frequency.
+        When the newest bars have to be asked for again, or its name as in the settings (``"ttl:1m"``); None is what the settings
+        say for this source and each frequency.
     store
         The home whose database holds the ledger; None is the configured one.
     offline
@@ -82,6 +91,11 @@ class CachedDataSource(DataSource):
         The source behind.
     last_use
         What the latest answer took from the cache and what it fetched; None before the first.
+
+    Raises
+    ------
+    RequestError
+        `adapter` is a name, no policy is spelled so, or `offline` and `max_stale_seconds` are both given.
     """
 
     def __init__(
@@ -89,7 +103,7 @@ class CachedDataSource(DataSource):
         adapter: DataSource,
         cache_dir: str | os.PathLike[str] | None = None,
         config: Settings | Mapping[str, Any] | None = None,
-        freshness_policy: FreshnessPolicy | None = None,
+        freshness_policy: FreshnessPolicy | str | None = None,
         *,
         store: BundleStore | None = None,
         offline: bool = False,
@@ -97,6 +111,11 @@ class CachedDataSource(DataSource):
         revision_sessions: int | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if isinstance(adapter, str):
+            raise RequestError(
+                f"CachedDataSource takes a source, not its name: {adapter!r}",
+                hint=f"CachedDataSource(rb.get_source({adapter!r}))",
+            )
         if offline and max_stale_seconds is not None:
             raise RequestError("offline nothing is asked for, however stale it is", hint="give one of the two")
         self.adapter = adapter
@@ -105,11 +124,19 @@ class CachedDataSource(DataSource):
         self._clock = clock or adapter.clock
         self._store = store or _open_store(config, self._clock)
         limit = _settings_of(config).cache_max_size_bytes if config is not None else None
-        self._access = CacheAccess(
-            adapter,
-            CacheStore(self._store, cache_dir, limit),
+        cache = CacheStore(self._store, cache_dir, limit)
+        source = adapter
+        while isinstance(source, CachedDataSource) and source.cache.place == cache.place:
+            # It is this very cache: who holds the right to fetch would wait for itself.
+            freshness_policy = freshness_policy or source._access.policy  # noqa: SLF001  of the same class
+            offline = offline or source._access.offline  # noqa: SLF001
+            source = source.adapter
+        policy = parse_policy(freshness_policy) if isinstance(freshness_policy, str) else freshness_policy
+        self._access: CacheAccess = CacheAccess(
+            source,
+            cache,
             self._clock,
-            freshness_policy,
+            policy,
             offline=offline,
             max_stale_seconds=max_stale_seconds,
             revision_sessions=revision_sessions,
@@ -135,7 +162,9 @@ class CachedDataSource(DataSource):
         delivery = await asyncio.to_thread(serving.from_cache, names)
         if delivery is None:
             delivery = await bridge.join(self._whole(serving, names))
-        return self._done(serving, names, delivery).bars
+        await asyncio.to_thread(self._record, serving, names)
+        self._warn_if_stale(serving, delivery)
+        return delivery.bars
 
     def fetch_sync(
         self, symbols: Symbols, start: Any = None, end: Any = None, frequency: str | Frequency = "1d"
@@ -156,7 +185,9 @@ class CachedDataSource(DataSource):
         delivery = serving.from_cache(names)
         if delivery is None:
             delivery = bridge.run(self._whole(serving, names))
-        return self._done(serving, names, delivery)
+        self._record(serving, names)
+        self._warn_if_stale(serving, delivery)
+        return delivery
 
     def answers(
         self, request: BarRequest, progress: Progress | None = None, *, starts: Mapping[str, int] | None = None
@@ -183,11 +214,9 @@ class CachedDataSource(DataSource):
         self, asked: BarRequest, progress: Progress | None, starts: Mapping[str, int] | None
     ) -> AsyncIterator[Delivery]:
         serving, names = await asyncio.to_thread(self._serving, asked, starts, progress)
-        done = 0
         async for delivery in serving.answers(names):
-            done += len({*delivery.assets, *delivery.skipped, *delivery.failures})
             yield delivery
-        self._record(serving, names)
+        await asyncio.to_thread(self._record, serving, names)
 
     async def _whole(self, serving: Serving, names: Sequence[str]) -> Delivery:
         parts: list[Delivery] = []
@@ -199,17 +228,15 @@ class CachedDataSource(DataSource):
                     parts.append(delivery)
         finally:
             if failures:
-                self._record(serving, names)
+                await asyncio.to_thread(self._record, serving, names)
         if failures:
             raise joined(failures)
         return join_deliveries(parts)
 
-    def _done(self, serving: Serving, names: Sequence[str], delivery: Delivery) -> Delivery:
-        self._record(serving, names)
+    def _warn_if_stale(self, serving: Serving, delivery: Delivery) -> None:
         if serving.stale_symbols or serving.left_open:
             marked = [note for note in delivery.notes if "stale" in note or "offline" in note]
             warnings.warn("; ".join(marked[:5]), StaleDataWarning, stacklevel=3)
-        return delivery
 
     def _serving(
         self,
@@ -262,14 +289,13 @@ class CachedDataSource(DataSource):
             self.requests_for(len(call.starts), min(call.starts.values()), call.end, serving.request.frequency)
             for call in serving.calls({symbol: plan.holes for symbol, plan in plans.items() if plan.holes})
         )
-        covered = sum(not plan.holes for plan in plans.values())
         share = needed / whole.requests
         return replace(
             whole,
             requests=needed,
             size_bytes=round(whole.size_bytes * share),
             seconds=None if whole.seconds is None else round(whole.seconds * share, 1),
-            notes=(*whole.notes, f"the cache covers {covered:,} of {len(names):,} symbols"),
+            covered=tuple(sorted(symbol for symbol, plan in plans.items() if not plan.holes)),
         )
 
     # -- warming -----------------------------------------------------------------------------------------------------
@@ -313,10 +339,16 @@ class CachedDataSource(DataSource):
             Called after each round.
         """
         while True:
-            report = await bridge.join(self._warm(symbols, start, None, frequency, None))
-            if on_report is not None:
-                on_report(report)
-            await sleep(next_warming(self._access, self.request(symbols, start, None, frequency)))
+            try:
+                report = await bridge.join(self._warm(symbols, start, None, frequency, None))
+            except (SourceUnavailableError, RateLimitedError) as error:
+                # It could not even say which symbols it has.
+                logger.warning("cache_warming_failed", source=self.name, reason=error.message)
+            else:
+                if on_report is not None:
+                    on_report(report)
+            asked = self.request(symbols, start, None, frequency)
+            await sleep(await asyncio.to_thread(next_warming, self._access, asked))
 
     async def _warm(
         self, symbols: Symbols, start: Any, end: Any, frequency: str | Frequency, progress: Progress | None
@@ -327,8 +359,8 @@ class CachedDataSource(DataSource):
         failures: dict[str, SourceError] = {}
         async for delivery in serving.answers(names):
             failures.update(delivery.failures)
-        use = self._record(serving, names)
-        return WarmReport(tuple(names), serving.rows_fetched, failures, use)
+        use = await asyncio.to_thread(self._record, serving, names)
+        return WarmReport(tuple(names), serving.rows_fetched, failures, use, is_kept=not serving.is_broken)
 
     # -- what it says of itself --------------------------------------------------------------------------------------
 
@@ -376,6 +408,10 @@ class CachedDataSource(DataSource):
     def options(self) -> dict[str, Any]:
         """Return the options of the source behind."""
         return self.adapter.options()
+
+    def cache_identity(self) -> Mapping[str, Any]:
+        """Return what tells the answers of the source behind from others."""
+        return self.adapter.cache_identity()
 
     def list_symbols(self) -> list[str]:
         """Return every symbol of the source behind."""

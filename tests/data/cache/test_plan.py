@@ -139,12 +139,13 @@ class TestTail:
         after = plan(known, 2, 19, terms(now=unix(19, 21), schedule=NYSE, revision_sessions=0))
         assert days(after.holes) == [(19, 19)]
 
-    def test_a_session_without_its_bar_yet_is_asked_again_when_the_policy_says_so(self):
+    def test_a_session_without_its_bar_yet_is_asked_again_an_hour_later(self):
+        """Not at the next close: on a Friday that would be three days without its bar."""
         late = Segment(us(18), us(19) - 1, OPEN, unix(18, 22), "")
         known = [seg(2, 17, at=unix(18, 22)), late]
-        found = terms(now=unix(19, 20), schedule=NYSE, revision_sessions=0)
+        found = terms(now=unix(18, 22.99), schedule=NYSE, revision_sessions=0)
         assert plan(known, 2, 18, found).holes == ()
-        found = terms(now=unix(19, 21), schedule=NYSE, revision_sessions=0)
+        found = terms(now=unix(18, 23), schedule=NYSE, revision_sessions=0)
         assert days(plan(known, 2, 18, found).holes) == [(18, 18)]
 
     def test_what_was_asked_beyond_now_is_no_promise_for_later(self):

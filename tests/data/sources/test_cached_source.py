@@ -221,6 +221,12 @@ def test_offline_and_stale_contradict_each_other(vendor):
         CachedDataSource(vendor, offline=True, max_stale_seconds=60)
 
 
+def test_the_name_of_a_source_is_refused_with_the_words_that_make_one():
+    with pytest.raises(RequestError, match="not its name: 'yfinance'") as caught:
+        CachedDataSource("yfinance")
+    assert caught.value.hint == "CachedDataSource(rb.get_source('yfinance'))"
+
+
 # -- what it says of itself --------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from rustybt.data.bundles.cache_store import ledger as ledgers
 from rustybt.data.bundles.cache_store.file_keys import keyed
 from rustybt.data.bundles.cache_store.ledger import Ledger
 from rustybt.data.bundles.cache_store.reading import read_frame, read_pieces
-from rustybt.data.bundles.cache_store.space import TOUCHES, make_room, remove_rows, report_room
+from rustybt.data.bundles.cache_store.space import TOUCHES, evictions, make_room, remove_rows, report_room
 from rustybt.data.bundles.file_reader import FileReader
 from rustybt.data.bundles.layout import MAX_FILE_ROWS, split_for_files
 from rustybt.data.bundles.metadata_store import cache as sql
@@ -185,11 +185,14 @@ class CachedDataset:
                 sql.add_revisions(connection, self.name, told, now)
                 TOUCHES.note(str(self.place.root), [w.record.file_key for w in written], self._store.clock())
                 victims = make_room(connection, self.place, self.max_size_bytes, now)
+                evicted = evictions(connection, victims)
                 size = sql.counted_bytes(connection, self.place.text)
         except BaseException:
             self.discard(written)
             raise
         self._delete(victims)
+        for use in evicted:
+            self._store.counters.record(use)
         report_room(victims, size, self.max_size_bytes, self.place)
         return {item.symbol: item for item in series}, [item.record.file_key for item in written]
 
@@ -292,12 +295,15 @@ class CachedDataset:
                 # The bytes of the new files are not exactly those of the old ones.
                 TOUCHES.inherit(root, [item.record.file_key for item in used], accessed)
                 victims = make_room(connection, self.place, self.max_size_bytes, now)
+                evicted = evictions(connection, victims)
                 size = sql.counted_bytes(connection, self.place.text)
         except BaseException:
             self.discard(written)
             raise
         self.discard(item for item in written if item.record.file_key not in needed)
         self._delete([*held, *victims])
+        for use in evicted:
+            self._store.counters.record(use)
         report_room(victims, size, self.max_size_bytes, self.place)
 
     def _moved(self, series: Series, gone: set[str], written: Sequence[Written]) -> Iterator[Segment]:

@@ -34,9 +34,9 @@ class CachePlace:
 
     @classmethod
     def of(cls, home: Path, cache_dir: str | os.PathLike[str] | None) -> Self:
-        """Return the place of a directory; None is the one inside the home."""
+        """Return the place of a directory; None and an empty text are the one inside the home."""
         inside = home / INTERNAL_FOLDER / FOLDER
-        if cache_dir is None:
+        if cache_dir is None or not os.fspath(cache_dir):
             return cls(inside, "")
         root = Path(os.path.abspath(Path(cache_dir).expanduser()))  # noqa: PTH100 - links stay as they are named
         return cls(inside, "") if root == inside else cls(root, str(root), str(home))

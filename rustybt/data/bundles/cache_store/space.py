@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.cache_store import ledger
 from rustybt.data.bundles.cache_store.place import CachePlace
+from rustybt.data.bundles.counted import CacheUse
 from rustybt.data.bundles.metadata_store import cache as sql
 from rustybt.data.cache.eviction import WARNING_SHARE, choose_victims
 from rustybt.errors import RustybtError
@@ -76,6 +77,19 @@ def make_room(connection: Connection, place: CachePlace, max_size_bytes: int, no
     victims = choose_victims(files, max_size_bytes)
     remove_rows(connection, victims, now)
     return victims
+
+
+def evictions(connection: Connection, victims: Collection[CachedFile]) -> list[CacheUse]:
+    """Return by source what went to make room, as the statistics count it."""
+    if not victims:
+        return []
+    sources = {row.name: row.source for row in sql.list_datasets(connection)}
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for file in victims:
+        sizes[sources[file.dataset]].append(file.size_bytes)
+    return [
+        CacheUse(source, evicted_files=len(gone), evicted_bytes=sum(gone)) for source, gone in sorted(sizes.items())
+    ]
 
 
 def remove_rows(connection: Connection, files: Collection[CachedFile], now: float) -> None:

@@ -12,6 +12,7 @@ from rustybt.data.cache.plan import Terms
 from rustybt.data.cache.series import SeriesFacts
 from rustybt.data.sources.caching.filling import schedule_of
 from rustybt.data.sources.caching.identity import dataset_row
+from rustybt.market.calendars import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,12 @@ class CacheAccess:
         limits = self.source.limits()
         return 0.0 if limits is None else limits.settlement_delay_seconds
 
+    @property
+    def calendar_name(self) -> str | None:
+        """The calendar that the source names, by its canonical name; None where it names none."""
+        name = self.source.calendar_name()
+        return None if name is None else canonical_name(name)
+
     def terms(self, facts: SeriesFacts | None, frequency: Frequency, now: float) -> Terms:
         """Return what a series is planned by."""
         told = facts or SeriesFacts()
@@ -109,12 +116,12 @@ class CacheAccess:
         key = (_calendar_key(facts), frequency.name)
         found = self._schedules.get(key)
         if found is None:
-            found = self._schedules[key] = schedule_of(facts, frequency, self.settlement_seconds)
+            found = self._schedules[key] = schedule_of(facts, frequency, self.settlement_seconds, self.calendar_name)
         return found
 
     def _gap_schedule(self, facts: SeriesFacts | None, frequency: Frequency) -> Schedule | None:
         """Return when bars of an unknown stretch are due: of a series whose calendar nobody told, on any day."""
-        if facts is None or facts.attributes is not None:
+        if facts is None or facts.attributes is not None or self.source.calendar_name() is not None:
             return None
         return self.schedule(replace(facts, hours="always"), frequency)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import polars as pl
 
+from rustybt.data.sources.base import DataSource
 from rustybt.data.sources.delivery import Delivery, join_deliveries
 from rustybt.errors import CONCERNS_ALL, SourceError
+from rustybt.market.bars import check_bars, empty_bars
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from rustybt.data.cache.plan import Call
-    from rustybt.data.sources.base import DataSource, Progress
+    from rustybt.data.sources.base import Progress
     from rustybt.market.frequency import Frequency
     from rustybt.market.request import BarRequest
 
@@ -45,6 +49,11 @@ async def asked(
         groups.setdefault(call.starts[symbol], []).append(symbol)
     done = 0
     for start, names in sorted(groups.items()):
+        if _tells_more(source):
+            part = replace(asked_for, symbols=tuple(names), start=start)
+            async for delivery in _stepped(source.deliver(part, progress)):
+                yield delivery
+            continue
         for at in range(0, len(names), source.symbols_per_fetch):
             batch = names[at : at + source.symbols_per_fetch]
             yield await _batch(source, batch, start, call.end, request.frequency)
@@ -67,7 +76,33 @@ async def _batch(source: DataSource, symbols: list[str], start: int, end: int, f
 
 async def _fetch(source: DataSource, symbols: list[str], start: int, end: int, frequency: Frequency) -> Delivery:
     first, last = (pd.Timestamp(micros, unit="us", tz="UTC") for micros in (start, end))
-    return await asyncio.to_thread(source.fetch_with_events, symbols, first, last, frequency)
+    if _overrides(source, "fetch_with_events") or _overrides(source, "fetch_sync"):
+        return await asyncio.to_thread(source.fetch_with_events, symbols, first, last, frequency)
+    # No thread waits for this: the source may need threads itself, and the bridge may be the one that waits.
+    frame: Any = await source.fetch(symbols, first, last, frequency)
+    if isinstance(frame, pl.DataFrame) and not frame.width:
+        return Delivery(empty_bars())
+    check_bars(frame.clear() if isinstance(frame, pl.DataFrame) else frame)
+    return Delivery(frame)
+
+
+def _overrides(source: DataSource, method: str) -> bool:
+    return getattr(type(source), method) is not getattr(DataSource, method)
+
+
+def _tells_more(source: DataSource) -> bool:
+    """Return whether only `deliver` says what the source knows beside bars: events, assets, the basis of its prices."""
+    return _overrides(source, "deliver") and not _overrides(source, "fetch_with_events")
+
+
+async def _stepped(items: Iterator[Delivery] | AsyncIterator[Delivery]) -> AsyncGenerator[Delivery]:
+    """Yield the items of either kind of iterator; a synchronous one works in a thread."""
+    if isinstance(items, AsyncIterator):
+        async for item in items:
+            yield item
+        return
+    while (found := await asyncio.to_thread(next, items, None)) is not None:
+        yield found
 
 
 async def paced(deliveries: AsyncGenerator[Delivery], seconds: float) -> AsyncGenerator[Delivery | None]:

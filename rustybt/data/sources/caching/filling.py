@@ -99,6 +99,8 @@ class Filling:
         How long after its close a bar may still change.
     read
         Returns the cached bars of pieces; None where they cannot be read.
+    calendar_name
+        The calendar that the source names for assets of which it says nothing else; None where it names none.
     """
 
     def __init__(
@@ -106,10 +108,12 @@ class Filling:
         frequency: Frequency,
         settlement_seconds: float,
         read: Callable[[Mapping[str, Iterable[Segment]]], pl.DataFrame | None],
+        calendar_name: str | None = None,
     ) -> None:
         self._frequency = frequency
         self._settlement = settlement_seconds
         self._read = read
+        self._calendar_name = calendar_name
 
     def fill(self, answers: Sequence[Answer], known: Mapping[str, Series]) -> Filled:
         """Return what is to be stored of answers, each of another symbol."""
@@ -143,7 +147,7 @@ class Filling:
 
     def schedule(self, facts: SeriesFacts) -> Schedule:
         """Return when bars of a series are due."""
-        return schedule_of(facts, self._frequency, self._settlement)
+        return schedule_of(facts, self._frequency, self._settlement, self._calendar_name)
 
     def _clipped(self, answer: Answer) -> pl.DataFrame:
         bars = answer.part.bars
@@ -424,10 +428,14 @@ def _leaves_some(before: Series, answer: Answer) -> bool:
 _WIDTH: dict[Hours, int] = {"regular": 0, "extended": 1, "always": 2}
 
 
-def schedule_of(facts: SeriesFacts, frequency: Frequency, settlement_seconds: float) -> Schedule:
-    """Return when bars of a series are due, by the calendar of its asset."""
+def schedule_of(
+    facts: SeriesFacts, frequency: Frequency, settlement_seconds: float, calendar_name: str | None = None
+) -> Schedule:
+    """Return when bars of a series are due, by the calendar of its asset; `calendar_name` where nothing of that is known."""
     attributes = facts.attributes or AssetAttributes()
     calendar = calendar_for(attributes.venue, attributes.asset_type)
+    if facts.attributes is None and calendar_name is not None:
+        calendar = calendar_name
     return Schedule(calendar, frequency, settlement_seconds, facts.hours)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rustybt.data.adapters.redaction import redact
 from rustybt.data.bundles.metadata_store.cache import DatasetRow
 
 if TYPE_CHECKING:
@@ -32,12 +33,25 @@ def dataset_row(source: DataSource, frequency: Frequency, place: CachePlace) -> 
         "source_type": metadata.source_type,
         "feed": metadata.feed,
         "adjustment": metadata.adjustment,
-        "options": {key: value for key, value in sorted(source.cache_identity().items()) if key not in _TRANSPORT},
+        "options": {
+            key: _without_key(key, value)
+            for key, value in sorted(source.cache_identity().items())
+            if key not in _TRANSPORT
+        },
         "frequency": frequency.name,
     }
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(json.dumps([text, place.text, place.owner]).encode()).hexdigest()
     return DatasetRow(f"cache-{digest[:24]}", place.text, name, frequency.name, text, 0)
+
+
+def _without_key(name: str, value: Any) -> Any:
+    """Return an option without a secret: the ledger is shown and copied, and an account makes no difference."""
+    if isinstance(value, str):
+        return redact(f"{name}={value}").removeprefix(f"{name}=")
+    if isinstance(value, dict):
+        return {inner: _without_key(str(inner), held) for inner, held in value.items()}
+    return [_without_key(name, held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def request_key(

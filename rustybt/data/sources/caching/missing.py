@@ -55,9 +55,15 @@ def joined(errors: Mapping[str, SourceError]) -> SourceError:
     return type(first)(f"{reason}; missing: {_words(missing)}", hint=first.hint, **details)
 
 
+def stretch_words(first: str, last: str) -> str:
+    """Return a stretch as a sentence names it: instants to the second; details have every digit."""
+    begin, end = (f"{text[:19]}Z" if "T" in text else text for text in (first, last))
+    return begin if begin == end else f"{begin} to {end}"
+
+
 def _words(missing: Mapping[str, list[list[str]]]) -> str:
     parts = [
-        f"{symbol} {' and '.join(first if first == last else f'{first} to {last}' for first, last in spans)}"
+        f"{symbol} {' and '.join(stretch_words(first, last) for first, last in spans)}"
         for symbol, spans in list(missing.items())[:_MOST_NAMED]
     ]
     more = len(missing) - _MOST_NAMED

@@ -78,7 +78,7 @@ class Serving:
         self._starts = starts or {}
         self._is_open = is_open
         self._progress = progress
-        self._filling = Filling(request.frequency, access.settlement_seconds, self._read_old)
+        self._filling = Filling(request.frequency, access.settlement_seconds, self._read_old, access.calendar_name)
         self._series: dict[str, Series] = {}
         self._held: dict[str, pl.DataFrame] = {}
         self._plans: dict[str, SeriesPlan] = {}
@@ -93,6 +93,8 @@ class Serving:
         self.rows_cached = self.rows_fetched = self.revised_rows = self.fetches = 0
         self.fetch_seconds = self.read_seconds = self.look_seconds = 0.0
         self.stale_symbols = 0
+        #: Whether something was missing that nothing could be asked for.
+        self.is_lacking = False
         #: Stretches that nothing was asked for though it may be due, by symbol: offline, with an open end.
         self.left_open: dict[str, tuple[Hole, ...]] = {}
 
@@ -211,6 +213,7 @@ class Serving:
             else:
                 missing[symbol] = unknown
         if missing:
+            self.is_lacking = True
             failures = {s: not_covered(self._source.name, {s: holes}) for s, holes in missing.items()}
             yield Delivery(failures=failures)
 
@@ -295,7 +298,9 @@ class Serving:
                         yield [], failures
                     if delivery is None or group.is_full:
                         yield await self._stored(group.give(), left, moved), {}
-            group.finish()
+            failures = group.finish()
+            if failures:
+                yield [], failures
         except SourceError as error:
             yield [], dict.fromkeys(group.give_up(), error)
         finally:

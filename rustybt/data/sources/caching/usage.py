@@ -21,17 +21,18 @@ BYTES_PER_BAR = 48
 
 
 def use_of(access: CacheAccess, serving: Serving, symbols: Sequence[str]) -> CacheUse:
-    """Return what an answer took: a hit needed no call, a miss got nothing from the cache."""
+    """Return what an answer took: a hit needed no call and lacks nothing, a miss got nothing from the cache."""
     request = serving.request
     made = access.count_requests() if serving.fetches else 0
     whole = 0
     if symbols and request.start is not None and request.end is not None:
         whole = access.source.requests_for(len(symbols), request.start, request.end, request.frequency)
-    is_miss = serving.fetches > 0 and not serving.rows_cached
+    is_hit = not serving.fetches and not serving.is_lacking
+    is_miss = not is_hit and not serving.rows_cached
     return CacheUse(
         source=access.source.name or type(access.source).__name__,
-        hits=int(not serving.fetches),
-        partial_hits=int(serving.fetches > 0 and not is_miss),
+        hits=int(is_hit),
+        partial_hits=int(not is_hit and not is_miss),
         misses=int(is_miss),
         rows_cached=serving.rows_cached,
         rows_fetched=serving.rows_fetched,

@@ -31,12 +31,15 @@ class WarmReport:
         Symbols that failed, with the reason.
     use
         As the statistics count it.
+    is_kept
+        False where the cache could not be written: what came is gone again.
     """
 
     symbols: tuple[str, ...]
     rows_fetched: int
     failures: Mapping[str, SourceError]
     use: CacheUse
+    is_kept: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -44,6 +47,7 @@ class WarmReport:
             "symbols": list(self.symbols),
             "rows_fetched": self.rows_fetched,
             "requests_made": self.use.requests_made,
+            "is_kept": self.is_kept,
             "failures": {symbol: error.message for symbol, error in self.failures.items()},
         }
 

@@ -54,6 +54,8 @@ class IngestPlan(FrozenRecord):
         limits; None for local files. `size_bytes` is then about what comes over the line.
     limits
         The vendor's limits in words.
+    covered
+        Symbols for which nothing would be asked, as the cache has them; None where no cache was looked at.
     """
 
     source: str
@@ -71,6 +73,7 @@ class IngestPlan(FrozenRecord):
     rows: int | None = None
     seconds: float | None = None
     limits: str = ""
+    covered: tuple[str, ...] | None = None
 
     @classmethod
     def of_vendor(
@@ -122,6 +125,7 @@ class IngestPlan(FrozenRecord):
             "files": list(self.files),
             "failures": dict(self.failures),
             "notes": list(self.notes),
+            "covered": None if self.covered is None else list(self.covered),
         }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from rustybt.data.cache.freshness import TTL, AlwaysStale, Hybrid, MarketClose, NeverStale
 from rustybt.data.sources import CachedDataSource
+from rustybt.errors import RequestError
 from tests.data.sources.invented import InventedVendor, Listing, at, midnight
 
 START = date(2024, 3, 1)
@@ -153,6 +154,13 @@ def test_a_policy_of_ones_own_wins(ask):
     moments = ["2024-03-15T20:15", "2024-03-18T20:10", "2024-03-18T20:15"]
     assert ask(moments, policy=Hybrid(600)) == [1, 0, 1]
     assert ask(moments, policy=MarketClose(), frequency="1h") == [1, 0, 1]
+
+
+def test_a_policy_may_be_spelled_as_in_the_settings(ask):
+    moments = ["2024-03-15T20:15", "2024-03-18T20:10", "2024-03-18T20:15"]
+    assert ask(moments, policy="hybrid:10m") == [1, 0, 1]
+    with pytest.raises(RequestError, match="'sometimes' is not a freshness"):
+        ask(moments, policy="sometimes")
 
 
 def test_never_stale_keeps_what_was_answered_once(ask, vendor):

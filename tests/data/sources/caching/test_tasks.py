@@ -214,7 +214,13 @@ def test_warming_fills_and_hands_nothing_over(cached, vendor):
     seen = []
     report = cached.warm_cache(SYMBOLS, START, END, progress=lambda *stage: seen.append(stage))
     assert (report.symbols, report.rows_fetched, report.failures) == (tuple(SYMBOLS), 4 * 42, {})
-    assert report.to_json() == {"symbols": SYMBOLS, "rows_fetched": 168, "requests_made": 1, "failures": {}}
+    assert report.to_json() == {
+        "symbols": SYMBOLS,
+        "rows_fetched": 168,
+        "requests_made": 1,
+        "is_kept": True,
+        "failures": {},
+    }
     assert cached.warm_cache(SYMBOLS, START, END).rows_fetched == 0
     assert cached.fetch_sync(SYMBOLS, START, END).equals(expected(vendor))
     assert len(vendor.asked) == 1
