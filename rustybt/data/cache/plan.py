@@ -202,11 +202,18 @@ def _judge_tail(part: _Part, fetched_at: float, terms: Terms, *, holds_bars: boo
     """Judge what was not final when it was asked for: it is asked again when something may have come, and the policy says so."""
     if not holds_bars and not terms.schedule.has_due(part.start, part.end, terms.now):
         return _SERVE
-    was_due = not holds_bars and terms.schedule.has_due(part.start, part.end, fetched_at)
-    may_have_come = was_due and terms.now - fetched_at >= _LATE_SECONDS
+    may_have_come = not holds_bars and terms.now - fetched_at >= _LATE_SECONDS and _is_late(part, fetched_at, terms)
     if not may_have_come and terms.policy.is_fresh(fetched_at, terms.now, terms.schedule):
         return _SERVE
     return _ask_unless_allowed(fetched_at, terms)
+
+
+def _is_late(part: _Part, fetched_at: float, terms: Terms) -> bool:
+    """Return whether a bar was due that did not come, and only of the newest sessions: a series that has ended is not late."""
+    newest = terms.schedule.window_start(int(fetched_at * _SECOND), 1)
+    return terms.schedule.has_due(part.start, part.end, fetched_at) and not terms.schedule.has_due(
+        part.start, min(part.end, newest - 1), fetched_at
+    )
 
 
 def _ask_unless_allowed(fetched_at: float, terms: Terms) -> object:

@@ -164,6 +164,12 @@ class TestTail:
         # The end of the range holds no label of a bar.
         assert found.holes == (Hole(us(19), us(19, 1), is_tail=True),)
 
+    def test_a_series_that_has_ended_is_not_late_every_hour(self):
+        ended = [seg(2, 10, at=unix(19, 6)), Segment(us(11), us(20) - 1, OPEN, unix(19, 6))]
+        assert plan(ended, 2, 19, terms(now=unix(19, 8))).holes == ()
+        late = [seg(2, 18, at=unix(20, 6)), Segment(us(19), us(20) - 1, OPEN, unix(20, 6))]
+        assert plan(late, 2, 19, terms(now=unix(20, 8))).holes != ()
+
     def test_what_never_goes_stale_is_not_asked_again_but_what_was_never_asked_for_is(self):
         known = [seg(2, 18), Segment(us(19), us(20) - 1, OPEN, unix(19, 15), "g")]
         found = terms(now=unix(300), policy=NeverStale())
