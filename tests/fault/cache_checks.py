@@ -31,10 +31,10 @@ def is_uncached_answer(cached, symbols, start=RANGE[0], end=RANGE[1], frequency=
 
 
 def check_locks_are_free(*folders):
-    """Nobody who lives holds any, so each can be had at once."""
+    """Nobody who lives holds any for long: a thread may still store what had arrived when its task was cancelled."""
     for folder in folders:
         for path in Path(folder).rglob("*.lock"):
-            with FileLock(path, timeout=0):
+            with FileLock(path, timeout=10):
                 pass
 
 
