@@ -46,13 +46,14 @@ def counters(database):
 
 
 @pytest.fixture
-def written(monkeypatch):
-    """Set when whichever thread has written a batch."""
+def written(monkeypatch, database):
+    """Set when whichever thread has written a batch of this home; other tests' threads may still be at theirs."""
     done, real = threading.Event(), CacheCounters._write
 
-    def write(*given):
-        real(*given)
-        done.set()
+    def write(counters, *given):
+        real(counters, *given)
+        if counters._database is database:
+            done.set()
 
     monkeypatch.setattr(CacheCounters, "_write", write)
     return done
@@ -258,6 +259,8 @@ class TestABusyHome:
         tries, real = [], Database.write
 
         def write(self, **given):
+            if self is not database:
+                return real(self, **given)
             tries.append(given["lock_timeout_seconds"])
             if len(tries) < 3:
                 raise ConflictError("busy")
