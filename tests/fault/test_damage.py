@@ -2,7 +2,9 @@
 
 import random
 import sqlite3
+from contextlib import suppress
 
+import polars as pl
 import pytest
 
 from rustybt.data.bundles import file_reader
@@ -60,6 +62,34 @@ def flips(data, count, seed):
 def open_anew(home):
     file_reader._verified.clear()
     return BundleStore(home)
+
+
+def test_a_file_that_is_exchanged_between_the_look_at_its_stamp_and_its_opening_gives_no_number(store, monkeypatch):
+    with store.open("us") as bundle:
+        record = next(record for record in bundle.files if record.kind == "bars")
+    path = store.home / record.file_key
+    whole = path.read_bytes()
+    told = pl.read_parquet(path)
+    real = file_reader.scan_bars
+    silent = 0
+    for damaged in flips(whole, 150, 3):
+        with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            silent += not pl.read_parquet(damaged).equals(told)
+
+        def scan_late(source, *args, damaged=damaged):
+            if not isinstance(source, bytes):
+                source.unlink()
+                source.write_bytes(damaged)
+            return real(source, *args)
+
+        path.write_bytes(whole)
+        with open_anew(store.home) as again, again.open("us") as bundle:
+            bundle.read()
+            with monkeypatch.context() as patch:
+                patch.setattr(file_reader, "scan_bars", scan_late)
+                with pytest.raises(CorruptBundleError, match="has SHA-256"):
+                    bundle.read()
+    assert silent, "no flip was one that Parquet itself does not notice"
 
 
 @pytest.mark.parametrize("kind", ["bars", "blocks"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from rustybt.data.bundles.storage.parquet import decode_table, only_symbols, scan_bars, scan_bars_at, widen
+from rustybt.data.bundles.storage.parquet import decode_table, only_symbols, scan_bars, widen
 from rustybt.errors import CorruptBundleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rustybt.data.bundles.records import FileRecord
     from rustybt.data.bundles.storage import Storage
@@ -62,29 +64,35 @@ class FileReader:
         columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Return a file's bars with the narrow decimals that it stores."""
-        lazy = self._scan(record, symbols, start, end)
+        path = self._storage.local_path(record.file_key) if self.is_verified(record) else None
+        if path is not None:
+            with suppress(CorruptBundleError):
+                rows = self._collected(record, path, symbols, start, end, columns)
+                # Between the look at its stamp and its opening the file may have been exchanged.
+                if self.is_verified(record):
+                    return rows
+        return self._collected(record, self.checked_bytes(record), symbols, start, end, columns)
+
+    def _collected(
+        self,
+        record: FileRecord,
+        source: Path | bytes,
+        symbols: Sequence[str] | None,
+        start: int | None,
+        end: int | None,
+        columns: Sequence[str] | None,
+    ) -> pl.DataFrame:
+        wanted_start = start if start is not None and start > record.first_bar else None
+        wanted_end = end if end is not None and end < record.last_bar else None
+        lazy = scan_bars(source, symbols, wanted_start, wanted_end)
         if columns is not None:
             lazy = lazy.select("timestamp", "symbol", *columns)
         try:
             rows = lazy.collect()
             return rows if symbols is None or len(symbols) == 1 else only_symbols(rows, symbols)
-        except FileNotFoundError as error:
-            raise self._missing(record) from error
         # A panic is not an Exception: a file that is cut while it is read ends in one.
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise self._corrupt(record, f"cannot be parsed ({error})") from error
-
-    def _scan(
-        self, record: FileRecord, symbols: Sequence[str] | None, start: int | None, end: int | None
-    ) -> pl.LazyFrame:
-        first, last = record.first_bar, record.last_bar
-        wanted_start = start if start is not None and start > first else None
-        wanted_end = end if end is not None and end < last else None
-        if self.is_verified(record):
-            path = self._storage.local_path(record.file_key)
-            if path is not None:
-                return scan_bars_at(path, symbols, wanted_start, wanted_end)
-        return scan_bars(self.checked_bytes(record), symbols, wanted_start, wanted_end)
 
     def table(self, record: FileRecord) -> pl.DataFrame:
         """Return a file that is not bars."""

@@ -72,17 +72,10 @@ def _widened(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def scan_bars(
-    data: bytes, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
+    source: Path | bytes, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
 ) -> pl.LazyFrame:
-    """Return a lazy frame over a file's bytes, narrow dtypes, restricted to symbols and to [start, end] in us UTC."""
-    return restrict(pl.scan_parquet(io.BytesIO(data)), symbols, start, end)
-
-
-def scan_bars_at(
-    path: Path, symbols: Sequence[str] | None = None, start: int | None = None, end: int | None = None
-) -> pl.LazyFrame:
-    """Return the same lazy frame over a file on disk."""
-    return restrict(pl.scan_parquet(path), symbols, start, end)
+    """Return a lazy frame over a file or its bytes, narrow dtypes, restricted to symbols and to [start, end] in us UTC."""
+    return restrict(pl.scan_parquet(io.BytesIO(source) if isinstance(source, bytes) else source), symbols, start, end)
 
 
 def restrict(bars: pl.LazyFrame, symbols: Sequence[str] | None, start: int | None, end: int | None) -> pl.LazyFrame:
