@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+ORACLE := .venv-oracle
+ORACLE_READY := $(ORACLE)/.ready
 
 # Compiled bytecode is a large part of a fast start, also where the caller switched it off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,16 +42,19 @@ check: $(READY)  ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## Ratios against peers, measured in one run
+bench: $(READY)  ## Ratios against peers, measured in one run; beside zipline-reloaded after `make oracle`
 	$(BIN)/python -m tests.bench
 
 docs: $(READY)  ## Run every code block and command of the documentation
 	$(BIN)/python -m pytest tests/docs -q
 
-oracle:  ## Regenerate the expected results with zipline-reloaded, in an environment of its own
-	$(PYTHON) -m venv .venv-oracle
-	.venv-oracle/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/oracle/requirements.txt
-	.venv-oracle/bin/python tests/oracle/generate.py
+oracle: $(ORACLE_READY)  ## Regenerate the expected results with zipline-reloaded, in an environment of its own
+	$(ORACLE)/bin/python tests/oracle/generate.py
+
+$(ORACLE_READY): tests/oracle/requirements.txt
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/oracle/requirements.txt
+	@touch $@
 
 lock:  ## Resolve requirements.lock again (no index address is written)
 	$(PYTHON) -m venv .venv-lock

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rustybt.errors import RustybtError
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.frequency import Frequency
+    from rustybt.sweeps import SweepResult, sweep
     from rustybt.trading.result import Result
 
 __all__ = [
@@ -30,12 +31,14 @@ __all__ = [
     "Frequency",
     "Result",
     "RustybtError",
+    "SweepResult",
     "__version__",
     "bundle",
     "get_source",
     "ingest_frame",
     "replay",
     "run_algorithm",
+    "sweep",
 ]
 
 _HOMES = {
@@ -46,11 +49,13 @@ _HOMES = {
     "Frequency": "rustybt.market.frequency",
     "Result": "rustybt.trading.result",
     "RustybtError": "rustybt.errors",
+    "SweepResult": "rustybt.sweeps",
     "bundle": "rustybt.data.bundles.store",
     "get_source": "rustybt.data.sources",
     "ingest_frame": "rustybt.data.sources.frame",
     "replay": "rustybt.algorithm",
     "run_algorithm": "rustybt.algorithm",
+    "sweep": "rustybt.sweeps",
 }
 
 

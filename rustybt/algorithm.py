@@ -18,7 +18,7 @@ from rustybt.data.portal.portal import span
 from rustybt.data.sources.base import DataSource
 from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import BundleError, RequestError, RustybtError
-from rustybt.market.frequency import DAILY, Frequency
+from rustybt.market.frequency import DAILY, MINUTE, Frequency
 from rustybt.market.pin import Pin
 from rustybt.trading.active import activate
 from rustybt.trading.books import build_books
@@ -27,6 +27,7 @@ from rustybt.trading.models import describe_model, model_of
 from rustybt.trading.perf import build_perf
 from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
 from rustybt.trading.result import Result
+from rustybt.trading.run_data import run_data
 from rustybt.trading.run_inputs import align_returns, parse_capital, parse_date
 from rustybt.trading.simulation import Progress, Simulation
 from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, stop_if_loading, strategy_error
@@ -78,7 +79,8 @@ class TradingAlgorithm:
     capital_base
         Cash at the start, in the currency of the assets.
     data_frequency
-        ``daily``.
+        Of the bars that move the clock: ``daily``, ``minute``, or any frequency that the bars have or can be made into, as
+        ``1h``. Longer bars are there for `data.history` as well.
     bundle
         An opened bundle, or its reference: ``us``, ``us@3``, ``us@TAG``.
     data_source
@@ -130,9 +132,7 @@ class TradingAlgorithm:
         driver: Callable[[Any, Progress | None], Driver] | None = None,
         **initialize_kwargs: Any,
     ) -> None:
-        frequency = Frequency.parse(data_frequency)
-        if frequency != DAILY:
-            raise RequestError(f"backtests run on daily bars, not yet on {frequency}", hint="data_frequency='daily'")
+        self._frequency = Frequency.parse(data_frequency)
         capital = parse_capital(capital_base)
         if (bundle is None) == (data_source is None):
             raise RequestError(
@@ -220,7 +220,9 @@ class TradingAlgorithm:
         with ExitStack() as stack:
             bars = self._open(stack)
             start, end = self._range(bars)
-            portal = PolarsDataPortal(calendar=self._calendar, bars=bars, start=start, end=end)
+            portal = PolarsDataPortal(
+                calendar=self._calendar, bars=bars, start=start, end=end, frequency=self._frequency
+            )
             self._desk = desk = self._make_desk(portal)
             driver = self._driver(desk, self._progress)
             stack.enter_context(activate(desk))
@@ -244,11 +246,20 @@ class TradingAlgorithm:
 
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
+            held = self._source.opened_bundle(DAILY) if isinstance(self._source, DataSource) else None
+            if held is not None:
+                return held
             source = with_cache(self._source, self._store) if self._use_cache else self._source
             # Any object with fetch_sync will do; only our own sources are told to say how far they are.
             progress = self._progress if isinstance(source, DataSource) else None
             return SourceBars(
-                source, self._symbols, self._start, self._end, calendar_name=self._calendar, progress=progress
+                source,
+                self._symbols,
+                self._start,
+                self._end,
+                calendar_name=self._calendar,
+                frequency=self._frequency.name,
+                progress=progress,
             )
         if not isinstance(self._bundle, str):
             if not hasattr(self._bundle, "read_arrays"):
@@ -285,7 +296,7 @@ class TradingAlgorithm:
         axis = portal.axis
         environment = {
             "arena": "backtest",
-            "data_frequency": "daily",
+            "data_frequency": frequency_name(self._frequency),
             "start": portal.axis.index[axis.before],
             "end": portal.axis.index[axis.before + axis.length - 1],
             "capital_base": self._capital_base,
@@ -303,7 +314,7 @@ class TradingAlgorithm:
         if function is not None:
             desk.datetime = desk.portal.axis.index[desk.portal.axis.before].tz_localize("UTC")
             # Nothing of the simulated time is known yet.
-            desk.portal.set_clock(0, -1)
+            desk.portal.before_open(0)
             try:
                 function(self, **self._initialize_kwargs)
             except Exception as error:
@@ -321,13 +332,13 @@ class TradingAlgorithm:
             "start": str(desk.sessions[0]),
             "end": str(desk.sessions[-1]),
             "capital_base": self._capital_base,
-            "data_frequency": "daily",
+            "data_frequency": frequency_name(self._frequency),
             "trading_calendar": axis.calendar_name,
             "benchmark": "returns" if self._benchmark is not None else None,
             "initialize": sorted(self._initialize_kwargs),
             **{role: describe_model(model) for role, model in self._models.items()},
         }
-        pin = _pin(bars, desk)
+        pin, panel = _pin(bars, desk), desk.portal.panel
         home = getattr(bars, "home", None)
         return Result(
             partial(build_perf, log, opens, closes, benchmark),
@@ -338,9 +349,10 @@ class TradingAlgorithm:
             benchmark=benchmark,
             books=partial(build_books, log),
             recorded_names=names,
-            notes=(*self._notes, *_unapplied_notes(desk)),
+            notes=(*self._notes, *_unapplied_notes(desk), *desk.controls.notes()),
             error=error,
             on_save=None if pin is None or home is None else partial(_register, home, pin),
+            data=run_data(bars, panel.assets, axis.sessions[0], desk.sessions, closes, log, desk.portal.frequency.name),
         )
 
     def _benchmark_of(self, desk: Desk) -> Floats:
@@ -379,7 +391,7 @@ def run_algorithm(
     >>> result = run_algorithm(bundle="us", initialize=initialize, handle_data=handle_data)   # doctest: +SKIP
     >>> result.perf["portfolio_value"].iloc[-1]   # doctest: +SKIP
     """
-    _check_keywords(more)
+    arguments = effective_arguments(more)
     algorithm = TradingAlgorithm(
         start,
         end,
@@ -390,12 +402,19 @@ def run_algorithm(
         analyze,
         data_frequency,
         bundle,
-        **{name: value for name, value in more.items() if name not in _WITHOUT_EFFECT},
+        **arguments,
     )
     return algorithm.run()
 
 
-def _check_keywords(given: Mapping[str, Any]) -> None:
+def effective_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given`, keywords of `run_algorithm`, without those of Zipline's that have no effect.
+
+    Raises
+    ------
+    RequestError
+        An argument does not exist.
+    """
     known = [*inspect.signature(TradingAlgorithm).parameters, *_WITHOUT_EFFECT]
     for name in given:
         if name == "bundle_timestamp":
@@ -404,6 +423,7 @@ def _check_keywords(given: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(near)}?" if near else None
             raise RequestError(f"run_algorithm() has no argument {name!r}", hint=hint)
+    return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
 
 
 def replay(result_dir: str | Path, store: Any = None, progress: Progress | None = None) -> ReplayReport:
@@ -440,6 +460,11 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             progress=progress,
         )
     return compare(saved, again)
+
+
+def frequency_name(frequency: Frequency) -> str:
+    """Return the name that Zipline has for a frequency, or else its own."""
+    return {DAILY: "daily", MINUTE: "minute"}.get(frequency, frequency.name)
 
 
 def _register(home: Path, pin: Pin, directory: Path) -> None:

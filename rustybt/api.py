@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rustybt.errors import RequestError
 from rustybt.trading import cancel_policy, commission, execution, slippage
+from rustybt.trading import restrictions as asset_restrictions
 from rustybt.trading.active import active_algorithm
 from rustybt.trading.cancel_policy import EODCancel, NeverCancel
 from rustybt.trading.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder
+from rustybt.trading.restrictions import (
+    RESTRICTION_STATES,
+    HistoricalRestrictions,
+    NoRestrictions,
+    Restriction,
+    StaticRestrictions,
+)
 from rustybt.trading.schedule import calendars, date_rules, time_rules
+from rustybt.trading.slippage import FixedBasisPointsSlippage, FixedSlippage, VolumeShareSlippage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     import pandas as pd
 
@@ -23,16 +34,26 @@ if TYPE_CHECKING:
     from rustybt.trading.commission import CommissionModel
     from rustybt.trading.execution import ExecutionStyle
     from rustybt.trading.order import Order
+    from rustybt.trading.restrictions import Restrictions
     from rustybt.trading.schedule import DateRule, TimeRule
     from rustybt.trading.slippage import SlippageModel
 
 __all__ = [
+    "RESTRICTION_STATES",
     "EODCancel",
+    "FixedBasisPointsSlippage",
+    "FixedSlippage",
+    "HistoricalRestrictions",
     "LimitOrder",
     "MarketOrder",
     "NeverCancel",
+    "NoRestrictions",
+    "Restriction",
+    "StaticRestrictions",
     "StopLimitOrder",
     "StopOrder",
+    "VolumeShareSlippage",
+    "asset_restrictions",
     "batch_market_order",
     "calendars",
     "cancel_order",
@@ -52,9 +73,17 @@ __all__ = [
     "order_value",
     "record",
     "schedule_function",
+    "set_asset_restrictions",
     "set_benchmark",
     "set_cancel_policy",
     "set_commission",
+    "set_do_not_order_list",
+    "set_long_only",
+    "set_max_leverage",
+    "set_max_order_count",
+    "set_max_order_size",
+    "set_max_position_size",
+    "set_min_leverage",
     "set_slippage",
     "set_symbol_lookup_date",
     "sid",
@@ -67,7 +96,7 @@ __all__ = [
 
 def order(
     asset: Asset,
-    amount: float,
+    amount: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -75,10 +104,12 @@ def order(
     """Order `amount` of an asset, negative to sell; it fills at the next bar at the earliest.
 
     Fractions are cut off unless the asset's lot is a fraction of one; within 0.0001 of a whole number, that one is
-    meant.
+    meant. What is smaller than a fractional lot is cut off.
 
     Parameters
     ----------
+    amount
+        A Decimal is never rounded on its way to the lot.
     limit_price, stop_price
         Short for ``style=LimitOrder(...)``, ``StopOrder(...)`` and, both, ``StopLimitOrder(...)``.
 
@@ -91,6 +122,8 @@ def order(
     ------
     RequestError
         `amount` or a price is not a finite number, or it is called in initialize or before_trading_start.
+    TradingControlError
+        The order breaks a control that was set to fail; it is not placed.
     """
     found: str | None = active_algorithm("order").orders.order(asset, amount, limit_price, stop_price, style)
     return found
@@ -98,7 +131,7 @@ def order(
 
 def order_value(
     asset: Asset,
-    value: float,
+    value: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -116,7 +149,7 @@ def order_value(
 
 def order_percent(
     asset: Asset,
-    percent: float,
+    percent: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -129,7 +162,7 @@ def order_percent(
 
 def order_target(
     asset: Asset,
-    target: float,
+    target: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -142,7 +175,7 @@ def order_target(
 
 def order_target_value(
     asset: Asset,
-    target: float,
+    target: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -155,7 +188,7 @@ def order_target_value(
 
 def order_target_percent(
     asset: Asset,
-    target: float,
+    target: float | Decimal,
     limit_price: float | None = None,
     stop_price: float | None = None,
     style: ExecutionStyle | None = None,
@@ -277,3 +310,131 @@ def set_cancel_policy(cancel_policy: CancelPolicy) -> None:
 def set_benchmark(benchmark: Asset) -> None:
     """Compare the run with an asset, its dividends reinvested; only in initialize."""
     active_algorithm("set_benchmark").set_benchmark(benchmark)
+
+
+# Controls --------------------------------------------------------------------------------------------------------------
+
+
+def set_max_order_size(
+    asset: Asset | None = None,
+    max_shares: float | Decimal | None = None,
+    max_notional: float | Decimal | None = None,
+    on_error: str = "fail",
+) -> None:
+    """Limit the size of a single order, bought or sold; only in initialize.
+
+    Parameters
+    ----------
+    asset
+        The asset whose orders are limited; by default each.
+    max_shares
+        Largest amount, included.
+    max_notional
+        Largest value at the last price, included.
+    on_error
+        ``fail``: an order beyond the limit raises and is not placed. ``log``: it is logged as an error, noted in the
+        result, and placed.
+
+    Raises
+    ------
+    RequestError
+        No limit is given, one is negative or not finite, or initialize has ended.
+    """
+    active_algorithm("set_max_order_size").controls.set_max_order_size(asset, max_shares, max_notional, on_error)
+
+
+def set_max_position_size(
+    asset: Asset | None = None,
+    max_shares: float | Decimal | None = None,
+    max_notional: float | Decimal | None = None,
+    on_error: str = "fail",
+) -> None:
+    """Limit what would be held after an order, long or short; only in initialize.
+
+    It is asked when an order is placed, and counts no open orders: splits, prices and fills may lead beyond it. For the
+    arguments and errors see `set_max_order_size`.
+    """
+    active_algorithm("set_max_position_size").controls.set_max_position_size(asset, max_shares, max_notional, on_error)
+
+
+def set_max_order_count(max_count: int, on_error: str = "fail") -> None:
+    """Limit the number of orders in each session; only in initialize.
+
+    Each call that orders counts, also one with nothing to order; for `on_error` see `set_max_order_size`.
+    """
+    active_algorithm("set_max_order_count").controls.set_max_order_count(max_count, on_error)
+
+
+def set_long_only(on_error: str = "fail") -> None:
+    """Allow no order that sells more than is held, open orders not counted; only in initialize.
+
+    For `on_error` see `set_max_order_size`.
+    """
+    active_algorithm("set_long_only").controls.set_long_only(on_error)
+
+
+def set_asset_restrictions(restrictions: Restrictions, on_error: str = "fail") -> None:
+    """Allow no orders for restricted assets, for which `data.can_trade` becomes False; only in initialize.
+
+    Restrictions of several calls add up.
+
+    Parameters
+    ----------
+    restrictions
+        ``StaticRestrictions([asset])``, ``HistoricalRestrictions([Restriction(asset, effective_date, state)])``, or
+        several joined by ``|``. They are asked as of the present instant, and never later than the session's date.
+    on_error
+        See `set_max_order_size`.
+    """
+    active_algorithm("set_asset_restrictions").controls.set_asset_restrictions(restrictions, on_error)
+
+
+def set_do_not_order_list(restricted_list: Iterable[Asset] | Any, on_error: str = "fail") -> None:
+    """Allow no orders for the listed assets: short for ``set_asset_restrictions(StaticRestrictions(restricted_list))``.
+
+    Parameters
+    ----------
+    restricted_list
+        A container of assets, or an object with ``current_securities(dt)``, such as Zipline's SecurityList.
+    """
+    active_algorithm("set_do_not_order_list").controls.set_do_not_order_list(restricted_list, on_error)
+
+
+def set_max_leverage(max_leverage: float) -> None:
+    """Fail with AccountControlError when a session ends with more gross leverage; only in initialize.
+
+    Gross leverage: longs plus the size of shorts, as a fraction of the portfolio value.
+    """
+    active_algorithm("set_max_leverage").controls.set_max_leverage(max_leverage)
+
+
+def set_min_leverage(min_leverage: float, grace_period: pd.Timedelta) -> None:
+    """Fail with AccountControlError when a session ends with less gross leverage; only in initialize.
+
+    Parameters
+    ----------
+    grace_period
+        Time from the midnight of the first session on (UTC) in which sessions may end with less.
+    """
+    active_algorithm("set_min_leverage").controls.set_min_leverage(min_leverage, grace_period)
+
+
+#: What Zipline's strategies may import and is not here.
+_ABSENT = {
+    "attach_pipeline": "pipelines are not part of RustyBT",
+    "pipeline_output": "pipelines are not part of RustyBT",
+    "continuous_future": "futures are not traded here",
+    "future_symbol": "futures are not traded here",
+    "fetch_csv": "strategies fetch no files",
+    "events": "rules of schedules are date_rules and time_rules",
+    "math_utils": "use numpy and pandas",
+}
+
+# Hidden from type checkers, for which any name would exist.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _ABSENT:
+            hint = "rustybt ingest csv brings data of your own" if name == "fetch_csv" else None
+            raise RequestError(f"rustybt.api has no {name}: {_ABSENT[name]}", hint=hint)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

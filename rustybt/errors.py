@@ -23,6 +23,8 @@
     ├── DataQualityError             `--strict` found bad rows; carries the report
     ├── LookaheadError               the strategy read past its clock
     └── StrategyError                the strategy script itself failed; names its line
+        ├── TradingControlError      an order breaks a rule that the strategy set
+        └── AccountControlError      the account breaks one
 
 Each class has a stable ``code`` (shown in JSON and in the docs) and the ``exit_code`` of the command line.
 """
@@ -205,3 +207,20 @@ class StrategyError(RustybtError):
     """The user's strategy raised; the message names the script, the line and the original error."""
 
     code = "strategy"
+
+
+class TradingControlError(StrategyError):
+    """An order breaks a rule that the strategy set; the message names rule, order and session. It was not placed."""
+
+    code = "trading-control"
+
+
+class AccountControlError(StrategyError):
+    """The account breaks a rule that the strategy set, at the end of the session that the message names."""
+
+    code = "account-control"
+
+
+#: Zipline's names.
+TradingControlViolation = TradingControlError
+AccountControlViolation = AccountControlError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,7 @@ from rustybt.cli.options import (
     Strict,
     Symbols,
     SymbolsFile,
+    complete_bundles,
     read_pairs,
     read_symbols,
 )
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rustybt.cli.terminal import Terminal
+
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="B",
+        help="Bundle to read, or a version of it: us, us@3, us@TAG.",
+        autocompletion=complete_bundles,
+        show_default=False,
+    ),
+]
 
 
 class IngestGroup(TyperGroup):
@@ -126,6 +138,40 @@ def csvdir(
         "currency": currency,
     }
     return ingest(terminal, "csvdir", options, request, plan=plan, strict=strict, replace=replace)
+
+
+@command(app, "bundle")
+def bundle_(
+    terminal: Terminal,
+    *,
+    from_: From,
+    bundle: Bundle,
+    symbols: Symbols = None,
+    symbols_file: SymbolsFile = None,
+    start: Start = None,
+    end: End = None,
+    frequency: Frequency = "1d",
+    plan: Plan = False,
+    strict: Strict = False,
+    replace: Replace = False,
+) -> int:
+    """Copy bars of another bundle with its corporate actions and assets: some symbols, a range, or longer bars of its minutes.
+
+    The copy names the version it is of; `rustybt update` brings it up to the newest one, unless --from names a version.
+
+    Example: rustybt ingest bundle --from minutes --bundle days --frequency 1d
+    """
+    from rustybt.config import load_settings
+
+    request = {
+        "bundle": bundle,
+        "symbols": read_symbols(symbols, symbols_file),
+        "start": start,
+        "end": end,
+        "frequency": frequency,
+    }
+    options = {"bundle": from_, "home": str(load_settings(terminal.settings_overrides).home)}
+    return ingest(terminal, "bundle", options, request, plan=plan, strict=strict, replace=replace)
 
 
 def _of_vendor(name: str) -> Any:
@@ -283,7 +329,7 @@ def retry_command(
     flags: Sequence[str] = (),
 ) -> str:
     """Return the command that fetches only these symbols again; empty for none, and for files, which do not change by asking."""
-    if not symbols or source_name in ("csv", "csvdir"):
+    if not symbols or source_name in ("bundle", "csv", "csvdir"):
         return ""
     words = ["rustybt", "ingest", source_name, "--bundle", request["bundle"], "--symbols", ",".join(symbols)]
     for key in ("start", "end"):

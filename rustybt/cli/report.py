@@ -62,5 +62,5 @@ def report(
         return
     for path in written:
         terminal.line(str(path))
-    if len(written) == 1:
+    if len(written) == 1 and len(result.perf):
         terminal.note('no chart as PNG: matplotlib is not installed (pip install "rustybt[plot]")')

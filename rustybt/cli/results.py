@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rustybt.errors import MissingDependencyError, RequestError, RustybtError
+from rustybt.trading.report.summary import summary_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from rustybt.cli.data_use import DataUse
     from rustybt.cli.terminal import Terminal
 
@@ -38,25 +41,27 @@ def write_report(
     against
         (name, result) of results to draw for comparison.
     """
-    from rustybt.trading.report import ReportContext, curve_of, write_chart, write_page
+    from rustybt.trading.report import curves_of, write_chart, write_tear_sheet
 
-    own = curve_of(result, _name(result))
-    curves = [own, *(curve_of(other, name).from_capital(own.starting_value) for name, other in against)]
     data = _data_facts(result, store)
-    context = ReportContext(
+    page = write_tear_sheet(
+        result,
+        directory / "report.html",
         title=title,
-        currency=data.currency,
         notice=notice,
-        pin=None if result.pin is None else result.pin.to_json(),
+        against=against,
+        currency=data.currency,
         provenance=data.provenance,
         quality=data.quality,
         metrics=dict(summary_lines(result.summary(), data.currency)),
-        transactions=transaction_rows(result),
-        replay_command="" if result.pin is None else f"rustybt replay {result_dir}",
+        replay_command="" if result.pin is None or not result.is_complete else f"rustybt replay {result_dir}",
     )
-    written = [write_page(curves, directory / "report.html", context)]
+    written = [page]
+    if not len(result.perf):
+        return written
     with contextlib.suppress(MissingDependencyError):
         note = reference_of(result) + (f"   sha256:{result.pin.content_hash}" if result.pin else "")
+        curves = curves_of(result, against)
         written.append(write_chart(curves, directory / "equity.png", title=title, note=note, currency=data.currency))
     return written
 
@@ -73,14 +78,15 @@ def _data_facts(result: Any, store: Any) -> _DataFacts:
     from rustybt.cli.bundle_facts import provenance_facts, quality_facts
 
     if result.pin is None:
-        return _DataFacts(_source_facts(result))
+        return _DataFacts(_source_facts(result), currency=result.data.currency)
     try:
         with store.open(result.pin.reference) as bundle:
             currencies = {asset.currency for asset in bundle.assets.retrieve_all()}
             currency = currencies.pop() if len(currencies) == 1 else ""
             return _DataFacts(provenance_facts(bundle.provenance), quality_facts(bundle.quality()), currency)
     except RustybtError:  # the report of an old result must not fail because its data is gone
-        return _DataFacts()
+        kept = result.provenance
+        return _DataFacts(None if kept is None else provenance_facts(kept), currency=result.data.currency)
 
 
 def _source_facts(result: Any) -> dict[str, Any] | None:
@@ -129,18 +135,41 @@ def check_output(directory: Path | None) -> str | None:
         return "data that cannot be read any more"
 
 
-def _name(result: Any) -> str:
-    """Return what the legend calls a result: its script's name."""
-    return Path(result.script.name).stem.replace("_", " ") if result.script is not None else "strategy"
+@contextlib.contextmanager
+def partial_result_kept(
+    terminal: Terminal,
+    directory: Path | None,
+    store: Any,
+    *,
+    title: str,
+    sign: Callable[[Any], None] | None = None,
+) -> Iterator[None]:
+    """Save what a run that fails inside has computed so far into `directory`, say so, and let the error go on.
 
+    The error says why the run failed; one of the saving itself is only told beside it.
 
-def transaction_rows(result: Any) -> list[dict[str, Any]]:
-    """Return each fill as symbol, amount and price."""
-    frame = result.transactions
-    return [
-        {"symbol": str(symbol), "amount": float(amount), "price": float(price)}
-        for symbol, amount, price in zip(frame["symbol"], frame["amount"], frame["price"], strict=True)
-    ]
+    Parameters
+    ----------
+    sign
+        Completes the result before it is saved.
+    """
+    try:
+        yield
+    except RustybtError as error:
+        result = error.__dict__.get("partial_result")
+        if result is None or directory is None:
+            raise
+        if sign is not None:
+            sign(result)
+        try:
+            save_result(result, directory, store, title=f"{title} on {reference_of(result)}")
+        except (RustybtError, OSError) as refused:
+            terminal.alert(f"note: what was run before the error could not be saved: {refused}")
+            raise error from refused
+        state = "complete" if result.is_complete else "marked as incomplete"
+        count = len(result.perf)
+        terminal.alert(f"note: {count:,} session{'' if count == 1 else 's'} saved in {directory}, {state}")
+        raise
 
 
 def show_result(
@@ -155,35 +184,19 @@ def show_result(
                 "currency": currency or None,
                 "pin": result.pin,
                 "notes": result.notes,
+                "quality": result.quality,
                 "files": [str(path) for path in written],
                 **({} if use is None else {"data": use}),
             },
         )
         return
-    terminal.facts(summary_lines(summary, currency), title=f"Performance on {reference_of(result)}")
+    lines = summary_lines(summary, currency)
+    if result.quality is not None:
+        lines.append(("quality", result.quality.sentence()))
+    terminal.facts(lines, title=f"Performance on {reference_of(result)}")
     if use is not None:
         terminal.line(f"data: {use.sentence()}")
     for note in result.notes:
         terminal.note(f"note: {note}")
     for path in written:
         terminal.note(f"wrote {path}")
-
-
-_PERCENT = ("return", "drawdown", "volatility", "cagr")
-
-
-def summary_lines(summary: dict[str, Any], currency: str = "") -> list[tuple[str, str]]:
-    """Return the figures of `Result.summary` as text: ratios of capital in percent, money with two decimals."""
-    unit = f" {currency}" if currency else ""
-    lines = []
-    for name, value in summary.items():
-        if value is None or value != value:  # noqa: PLR0124 - NaN, a figure that is not defined
-            text = "-"
-        elif isinstance(value, float):
-            percent = any(word in name for word in _PERCENT)
-            money = any(word in name for word in ("value", "capital", "cash", "commission", "pnl"))
-            text = f"{value:+.2%}" if percent else f"{value:,.2f}{unit}" if money else f"{value:,.3f}"
-        else:
-            text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-        lines.append((name.replace("_", " "), text))
-    return lines

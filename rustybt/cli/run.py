@@ -67,6 +67,18 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="K=V", help="Give a top-level name of the script another value; repeatable."),
 ]
+Sweep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep",
+        metavar="K=V1,V2",
+        help="Run with each of these values of a top-level name; repeatable: each with each. Prints one row a run.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Processes of a sweep; one a processor if absent."),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="DIR", help="Save the result here, with a report; replay it later."),
@@ -90,28 +102,51 @@ def run(
     data_frequency: DataFrequency = "daily",
     calendar: Calendar = None,
     set_: Set = None,
+    sweep: Sweep = None,
+    workers: Workers = None,
     output: Output = None,
     no_cache: NoCache = False,
     offline: Offline = False,
     max_stale: MaxStale = None,
     **options: Any,
-) -> None:
+) -> int:
     """Run a strategy script on a bundle, or on a source's bars.
 
     Prints its performance. Without dates the whole range of the data is used. Bars of a vendor come through the cache:
-    the same run again makes no request. Only a result on a bundle can be replayed.
+    the same run again makes no request. Only a result on a bundle can be replayed. With --sweep it is run once for each
+    combination of values, in several processes, and -o saves each result in 0001, 0002 ... beside sweep.csv.
 
     Example: rustybt run -f moving_average.py -b us -s 2015-01-01 -e 2020-12-31 -o results/ma
     """
     from rustybt.algorithm import run_algorithm
-    from rustybt.cli.results import check_output, currency_of, reference_of, save_result, show_result
+    from rustybt.cli.results import (
+        check_output,
+        currency_of,
+        partial_result_kept,
+        reference_of,
+        save_result,
+        show_result,
+    )
     from rustybt.cli.source_run import open_source
+    from rustybt.cli.sweep_run import read_grid, refuse_sweep_flags, run_sweep
     from rustybt.trading.strategy import load_script
 
     mode = CacheMode.of(no_cache=no_cache, offline=offline, max_stale=max_stale)
     named = read_symbols(symbols, symbols_file)
     _check_data(bundle, source, named, options, mode, ctx)
+    refuse_sweep_flags(sweep=sweep, workers=workers, source=source)
+    fixed = read_pairs(set_ or [], "--set", separator=None)
+    grid = read_grid(sweep or [], fixed)
     replaced = check_output(output)
+    ranged: dict[str, Any] = {
+        "start": start,
+        "end": end,
+        "capital_base": capital_base,
+        "data_frequency": data_frequency,
+    }
+    if grid:
+        ranged |= {"trading_calendar": calendar}
+        return run_sweep(terminal, file, fixed, grid, str(bundle), output=output, workers=workers, arguments=ranged)
     # With --json stdout is one document: what the script prints goes to stderr.
     aside = contextlib.redirect_stdout(sys.stderr) if terminal.json else contextlib.nullcontext()
     with contextlib.ExitStack() as stack:
@@ -122,17 +157,16 @@ def run(
             fetched = stack.enter_context(open_source(source, named, options, ctx, store, mode, calendar, progress))
             stack.enter_context(stale_data_told(terminal))
         stack.enter_context(aside)
-        strategy = load_script(file, read_pairs(set_ or [], "--set", separator=None))
-        result = run_algorithm(
-            start=start,
-            end=end,
-            capital_base=capital_base,
-            data_frequency=data_frequency,
-            store=store,
-            progress=progress,
-            script=strategy,
-            **({"bundle": bundle, "trading_calendar": calendar} if fetched is None else fetched.arguments),
-        )
+        strategy = load_script(file, fixed)
+        sign = None if fetched is None else fetched.sign
+        with partial_result_kept(terminal, output, store, title=file.stem, sign=sign):
+            result = run_algorithm(
+                **ranged,
+                store=store,
+                progress=progress,
+                script=strategy,
+                **({"bundle": bundle, "trading_calendar": calendar} if fetched is None else fetched.arguments),
+            )
         if fetched is not None:
             fetched.sign(result)
         written = save_result(result, output, store, title=f"{file.stem} on {reference_of(result)}") if output else []
@@ -145,6 +179,7 @@ def run(
             f"note: {output} cannot be replayed: a source may deliver other bars tomorrow, a bundle keeps them"
         )
         terminal.note(f"  hint: {fetched.ingest_command()}, then rustybt run -b NAME")
+    return 0
 
 
 def _check_data(

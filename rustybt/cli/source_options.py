@@ -103,6 +103,8 @@ def read_source(name: str, values: Mapping[str, Any], ctx: typer.Context) -> tup
         raise RequestError(
             "a DataFrame comes in from Python", hint="run_algorithm(data_source=...) or rb.ingest_frame(...)"
         )
+    if found.name == "bundle":
+        raise RequestError("a bundle is read as it is, not as a source", hint="rustybt run -f SCRIPT -b BUNDLE")
     given = given_options(values, values)
     if "column_map" in given:
         given["column_map"] = read_pairs(given["column_map"], "--column-map")

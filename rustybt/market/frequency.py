@@ -86,3 +86,4 @@ FREQUENCIES: dict[str, Frequency] = {
 }
 MINUTE = FREQUENCIES["1m"]
 DAILY = FREQUENCIES["1d"]
+MINUTE = FREQUENCIES["1m"]

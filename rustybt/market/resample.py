@@ -50,8 +50,8 @@ def resample(bars: pl.DataFrame, finer: Frequency, coarser: Frequency, calendar:
             f"{coarser} bars cannot be made of {finer} bars", hint="use a finer frequency that divides it"
         )
     stamps = bars["timestamp"].to_physical().to_numpy()
-    labels = _labels(stamps, finer, coarser, calendar)
-    inside = labels != _OUTSIDE
+    labels = coarser_labels(stamps, finer, coarser, calendar)
+    inside = labels != OUTSIDE
     return (
         bars.with_columns(pl.Series("label", labels).cast(TIMESTAMP))
         .filter(pl.Series(inside))
@@ -68,22 +68,22 @@ def resample(bars: pl.DataFrame, finer: Frequency, coarser: Frequency, calendar:
     )
 
 
-_OUTSIDE = np.iinfo(np.int64).min
+OUTSIDE = np.iinfo(np.int64).min
 
 
-def _labels(stamps: Instants, finer: Frequency, coarser: Frequency, calendar: TradingCalendar) -> Instants:
-    """Return the label of the longer bar that each bar is part of; `_OUTSIDE` where it is part of none."""
+def coarser_labels(stamps: Instants, finer: Frequency, coarser: Frequency, calendar: TradingCalendar) -> Instants:
+    """Return the label of the longer bar that each bar is part of; `OUTSIDE` where it is part of none."""
     if not finer.is_intraday:
         return calendar.period_labels(stamps, coarser)
     if not coarser.is_intraday:
         at = calendar.session_of_instants(stamps)
         if not calendar.sessions.size:
-            return np.full(stamps.shape, _OUTSIDE, dtype=np.int64)
+            return np.full(stamps.shape, OUTSIDE, dtype=np.int64)
         days = calendar.sessions[np.maximum(at, 0)].astype(np.int64) * DAY_MICROSECONDS
-        return np.where(at >= 0, calendar.period_labels(days, coarser), _OUTSIDE)
+        return np.where(at >= 0, calendar.period_labels(days, coarser), OUTSIDE)
     starts, ends = calendar.stretches()
     if not starts.size:
-        return np.full(stamps.shape, _OUTSIDE, dtype=np.int64)
+        return np.full(stamps.shape, OUTSIDE, dtype=np.int64)
     at = np.maximum(np.searchsorted(starts, stamps, side="right") - 1, 0)
     inside = (stamps >= starts[at]) & (stamps < ends[at])
-    return np.where(inside, starts[at] + (stamps - starts[at]) // coarser.microseconds * coarser.microseconds, _OUTSIDE)
+    return np.where(inside, starts[at] + (stamps - starts[at]) // coarser.microseconds * coarser.microseconds, OUTSIDE)

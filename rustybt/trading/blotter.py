@@ -100,18 +100,28 @@ class Blotter:
         for asset in [asset for asset, waiting in self.open_orders.items() if not waiting]:
             del self.open_orders[asset]
 
-    def end_session(self, dt: Any) -> None:
-        """Apply the cancel policy to orders that had a bar to fill in."""
+    def end_session(self, dt: Any, *, spares_new: bool) -> None:
+        """Apply the cancel policy.
+
+        Parameters
+        ----------
+        spares_new
+            Keep the orders of the last bar: in a daily run they had no bar to fill in yet.
+        """
         if not self.cancel_policy.cancels_at_session_end():
             return
-        for order in [o for waiting in self.open_orders.values() for o in waiting if o.created != dt]:
+        open_orders = [o for waiting in self.open_orders.values() for o in waiting]
+        for order in [o for o in open_orders if not (spares_new and o.created == dt)]:
             if self.cancel_policy.warn_on_cancel:
                 warnings.warn(
                     f"order for {order.amount} {order.asset.symbol} ended with the session, {order.filled} filled",
                     UserWarning,
                     stacklevel=2,
                 )
-            self.cancel(order.id, dt, "end of session")
+            # One that changed in this session keeps its place among those that did, as in Zipline.
+            self._drop(order)
+            order.cancel(dt, "end of session")
+            self.touched.setdefault(order.id, order)
 
     def split(self, asset: Asset, ratio: Any) -> None:
         """Restate the asset's open orders after a split; one that has nothing left to trade ends."""

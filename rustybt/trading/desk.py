@@ -12,6 +12,7 @@ from rustybt.market.calendars import get_calendar
 from rustybt.trading.blotter import Blotter
 from rustybt.trading.cancel_policy import CancelPolicy
 from rustybt.trading.commission import CommissionModel
+from rustybt.trading.control_desk import ControlDesk
 from rustybt.trading.ledger import Ledger
 from rustybt.trading.order_desk import OrderDesk
 from rustybt.trading.portfolio import Account, Portfolio
@@ -59,7 +60,7 @@ class Desk:
         self.environment = dict(environment)
         self.ledger = Ledger(capital_base)
         self.blotter = Blotter()
-        self.data = BarData(portal, lambda: self.datetime)
+        self.data = BarData(portal, lambda: self.datetime, self._is_restricted)
         axis = portal.axis
         self.sessions = axis.sessions[axis.before : axis.before + axis.length].copy()
         self.schedule = Schedule(self.sessions, axis.calendar)
@@ -71,19 +72,30 @@ class Desk:
         self.portfolio = Portfolio(self.ledger, _timestamp(self.sessions[0]))
         self.account = Account(self.ledger)
         self._lookup_date: Any = None
+        self.controls = ControlDesk(
+            self.data,
+            self.ledger,
+            self.sessions[0].item(),
+            only_initialize=self._only_initialize,
+            clock=lambda: self.datetime,
+            session=self.session,
+        )
         self.orders = OrderDesk(
             self.data,
             self.ledger,
             self.blotter,
             refuse=self._refuse_order,
+            check=self.controls.check_order,
             clock=lambda: self.datetime,
             session=self.session,
         )
 
     def session(self) -> date:
         """Return the present session."""
-        day: date = self.sessions[self.portal.now_t or 0].item()
-        return day
+        return self.portal.session
+
+    def _is_restricted(self, asset: Asset) -> bool:
+        return self.controls.is_restricted(asset)
 
     def _refuse_order(self) -> str | None:
         if not self.initialized:
@@ -160,7 +172,8 @@ class Desk:
         if calendar is not None:
             counted = get_calendar(calendar, self.sessions[0].item(), self.sessions[-1].item())
         days = date_rule if isinstance(date_rule, DateRule) else DateRule()
-        self.schedule.add(func, days, half_days=half_days, calendar=counted)
+        times = time_rule if isinstance(time_rule, TimeRule) else TimeRule()
+        self.schedule.add(func, days, times, half_days=half_days, calendar=counted)
 
     def record(self, *args: Any, **kwargs: Any) -> None:
         """Keep values for the perf frame; see `rustybt.api.record`."""
@@ -170,6 +183,18 @@ class Desk:
             )
         self.recorded |= {str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}
         self.recorded |= kwargs
+
+    # Controls ------------------------------------------------------------------------------------------------------
+
+    def check_account(self) -> None:
+        """Ask the controls of the account; call it at the end of each session, when its holdings are valued.
+
+        Raises
+        ------
+        AccountControlError
+            The account breaks one.
+        """
+        self.controls.check_account(self.account)
 
     # Models --------------------------------------------------------------------------------------------------------
 
@@ -200,10 +225,7 @@ class Desk:
         """Return the benchmark asset's return in each session, 0 where it has no price; call it when the run has ended."""
         if self.benchmark is None:
             raise RequestError("no benchmark asset is set", hint="call set_benchmark in initialize")
-        column = self.portal.column(self.benchmark)
-        last = len(self.sessions) - 1
-        self.portal.set_clock(last, last)
-        prices = self.portal.window(np.array([column]), len(self.sessions) + 1, "price")[:, 0]
+        prices = self.portal.session_prices(self.benchmark)
         with np.errstate(divide="ignore", invalid="ignore"):
             returns: Floats = np.nan_to_num(prices[1:] / prices[:-1] - 1, nan=0.0, posinf=0.0, neginf=0.0)
         return returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ Amount = int | float
 _CRYPTO_LOT = Decimal("1e-8")
 # Zipline: an amount this near to an integer means that integer.
 _NEAR = 0.0001
+# A quotient is never rounded up to the next lot, whatever the user's context is.
+_EXACT = Context(prec=60, rounding=ROUND_DOWN)
 
 
 def lot_of(asset: Asset) -> Decimal | None:
@@ -26,9 +28,11 @@ def lot_of(asset: Asset) -> Decimal | None:
     return lot if lot < 1 else None
 
 
-def exact(amount: Amount) -> Fraction:
+def exact(amount: Amount | Decimal | Fraction) -> Fraction:
     """Return `amount` as the decimal that it is printed as, for arithmetic without error."""
-    return Fraction(amount) if type(amount) is int else Fraction(repr(float(amount)))
+    if isinstance(amount, (int, Decimal, Fraction)):
+        return Fraction(amount)
+    return Fraction(repr(float(amount)))
 
 
 def truncate(amount: Any, asset: Asset, *, near: bool = False) -> Amount:
@@ -44,7 +48,8 @@ def truncate(amount: Any, asset: Asset, *, near: bool = False) -> Amount:
     lot = lot_of(asset)
     if lot is None:
         return int(amount)
-    return float((_decimal(amount) / lot).to_integral_value(ROUND_HALF_EVEN if near else ROUND_DOWN) * lot)
+    lots = _EXACT.divide(_decimal(amount), lot).to_integral_value(ROUND_HALF_EVEN if near else ROUND_DOWN)
+    return float(_EXACT.multiply(lots, lot))
 
 
 def round_order(amount: Any, asset: Asset) -> Amount:
@@ -57,12 +62,12 @@ def round_order(amount: Any, asset: Asset) -> Amount:
     if lot_of(asset) is not None:
         return truncate(amount, asset)
     nearest = round(amount)
-    return int(nearest if abs(nearest - float(amount)) <= _NEAR else amount)
+    return int(nearest if abs(nearest - amount) <= _NEAR else amount)
 
 
 def _decimal(amount: Any) -> Decimal:
     if isinstance(amount, Decimal):
         return amount
     if isinstance(amount, Fraction):
-        return Decimal(amount.numerator) / Decimal(amount.denominator)
+        return _EXACT.divide(Decimal(amount.numerator), Decimal(amount.denominator))
     return Decimal(repr(float(amount)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.trading.execution import ExecutionStyle, MarketOrder, style_of
-from rustybt.trading.lots import Amount, round_order
-from rustybt.trading.nano import from_nano
+from rustybt.trading.lots import Amount, exact, lot_of, round_order
+from rustybt.trading.nano import NANO, from_nano
 from rustybt.trading.order import Order
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class OrderDesk:
     ----------
     refuse
         Returns why no order may be placed now, or None when one may.
+    check
+        Raises TradingControlError when the order breaks a control of the strategy.
     clock
         Returns the present instant, UTC.
     session
@@ -44,6 +48,7 @@ class OrderDesk:
         blotter: Blotter,
         *,
         refuse: Callable[[], str | None],
+        check: Callable[[Asset, Amount], None],
         clock: Callable[[], Any],
         session: Callable[[], date],
     ) -> None:
@@ -51,6 +56,7 @@ class OrderDesk:
         self._ledger = ledger
         self._blotter = blotter
         self._refuse = refuse
+        self._check = check
         self._clock = clock
         self._session = session
         self._currency: str | None = None
@@ -184,12 +190,13 @@ class OrderDesk:
 
     def _place(self, asset: Asset, amount: Any, style: ExecutionStyle) -> str | None:
         whole: Amount = round_order(_number(asset, amount), asset)
+        self._check(asset, whole)
         self._currency = asset.currency
         return self._blotter.place(asset, whole, style, self._clock())
 
     def _worth(self, asset: Asset, value: Any) -> Any:
         """Return how much of the asset `value` buys at its last price."""
-        wanted = float(_number(asset, value, "value"))
+        wanted = _number(asset, value, "value")
         session = self._session()
         if asset.first_session is not None and session < asset.first_session:
             raise RequestError(
@@ -205,14 +212,24 @@ class OrderDesk:
                 symbol=asset.symbol,
             )
         # Zipline's tolerance for a price of 0: there is nothing to be inferred from it.
-        return 0 if abs(price) <= 1e-6 else wanted / price
+        if abs(price) <= 1e-6:
+            return 0
+        return exact(wanted) / exact(price) if isinstance(wanted, (Decimal, Fraction)) else float(wanted) / price
 
-    def _fraction(self, percent: Any) -> float:
-        return from_nano(self._ledger.portfolio_value) * float(_number(None, percent, "fraction"))
+    def _fraction(self, percent: Any) -> float | Fraction:
+        fraction = _number(None, percent, "fraction")
+        if isinstance(fraction, (Decimal, Fraction)):
+            return Fraction(self._ledger.portfolio_value, NANO) * exact(fraction)
+        return from_nano(self._ledger.portfolio_value) * float(fraction)
 
     def _short_of(self, asset: Asset, target: Any) -> Any:
         position = self._ledger.positions.get(asset)
-        return target if position is None else target - position.amount
+        if position is None:
+            return target
+        if lot_of(asset) is not None or isinstance(target, (Decimal, Fraction)):
+            # 0.3 less 0.1 is 0.2, and must not be cut to 0.19999999.
+            return exact(target) - exact(position.amount)
+        return target - position.amount
 
 
 def _number(asset: Asset | None, value: Any, what: str = "amount") -> Any:

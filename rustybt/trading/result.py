@@ -13,6 +13,7 @@ from rustybt.errors import RequestError
 from rustybt.trading.order import OrderStatus
 from rustybt.trading.perf import session_dates
 from rustybt.trading.risk import summary as risk_summary
+from rustybt.trading.run_data import RunData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from rustybt.data.portal.bar_provider import Floats
     from rustybt.market.pin import Pin
+    from rustybt.market.provenance import Provenance
+    from rustybt.trading.run_quality import RunQuality
     from rustybt.trading.strategy import Script
+    from rustybt.trading.traded_prices import TradedPrices
 
 ORDER_KEYS = (
     "id",
@@ -69,6 +73,8 @@ class Result:
         Why the run stopped early; None when it is complete.
     on_save
         Called with the directory that the result was saved in, so that the store knows who depends on its data.
+    data
+        What is kept of the data: prices of what was traded, quality of what was read, provenance.
     """
 
     def __init__(
@@ -85,6 +91,7 @@ class Result:
         error: str | None = None,
         script_unknown: str | None = None,
         on_save: Callable[[Path], None] | None = None,
+        data: RunData | None = None,
     ) -> None:
         self._perf = perf
         self.pin = pin
@@ -94,7 +101,8 @@ class Result:
         self.benchmark = benchmark
         self._books = books
         self.recorded_names = recorded_names
-        self.notes = notes
+        self.data = data or RunData()
+        self.notes = tuple(dict.fromkeys((*notes, *self.data.notes)))
         self.error = error
         self._on_save = on_save
 
@@ -102,6 +110,21 @@ class Result:
     def is_complete(self) -> bool:
         """True when the run reached its end; False when it stopped at an error and holds the sessions before it."""
         return self.error is None
+
+    @property
+    def quality(self) -> RunQuality | None:
+        """Which of the bars that the run read were flagged by the quality rules; None when no report tells of them."""
+        return self.data.quality
+
+    @property
+    def prices(self) -> TradedPrices | None:
+        """Session closes of the assets traded most, as they were at the time; None in results saved without them."""
+        return self.data.prices
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Where the bundle's bars came from; None for bars of no bundle, and where it is not known."""
+        return self.data.provenance
 
     @cached_property
     def perf(self) -> pd.DataFrame:
@@ -195,8 +218,8 @@ class Result:
     def save(self, directory: str | Path) -> Path:
         """Write the result into `directory`, made if need be, and return its path; an earlier result there is replaced.
 
-        Plain files: result.json (pin, parameters, figures), perf.csv, transactions.csv, orders.csv, positions.csv and the
-        script, so that `replay` can prove the result again.
+        Plain files: result.json (pin, parameters, figures, quality), perf.csv, transactions.csv, orders.csv, positions.csv,
+        prices.csv and the script, so that `replay` can prove the result again.
 
         Warns
         -----
@@ -237,16 +260,34 @@ class Result:
         return read_result(Path(directory))
 
     def plot(self, path: str | Path, *, title: str = "") -> Path:
-        """Write the equity and drawdown chart as PNG and return its path.
+        """Write the equity and drawdown chart as PNG, the benchmark beside it where there is one, and return its path.
 
         Raises
         ------
+        RequestError
+            The result holds no session.
         MissingDependencyError
             matplotlib is not installed.
         """
-        from rustybt.trading.report import curve_of, write_chart
+        from rustybt.trading.report import curves_of, write_chart
 
-        return write_chart([curve_of(self, "strategy")], Path(path), title=title)
+        return write_chart(curves_of(self), Path(path), title=title, currency=self.data.currency)
+
+    def tear_sheet(self, path: str | Path, *, title: str = "", notice: str = "") -> Path:
+        """Write the report as one HTML page that needs nothing else, and return its path.
+
+        It is drawn from what the result keeps: a loaded one needs neither its bundle nor a network.
+
+        Parameters
+        ----------
+        title
+            Heading of the page; by default the script and the data.
+        notice
+            A sentence the reader must not miss.
+        """
+        from rustybt.trading.report import write_tear_sheet
+
+        return write_tear_sheet(self, Path(path), title=title, notice=notice)
 
     def __repr__(self) -> str:
         data = self.pin.reference if self.pin is not None else "bars in memory"

@@ -17,8 +17,9 @@ from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.pin import Pin
 from rustybt.trading.books import BOOK_COLUMNS
 from rustybt.trading.order import OrderStatus
-from rustybt.trading.perf import CELL_COLUMNS
+from rustybt.trading.perf import CELL_COLUMNS, session_dates
 from rustybt.trading.result import ORDER_KEYS, POSITION_KEYS, TRANSACTION_KEYS, Result
+from rustybt.trading.run_data_files import PRICES, data_facts, read_data, write_prices
 from rustybt.trading.strategy import Script
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _write(result: Result, directory: Path) -> Path:
         perf[scalars].to_csv(made / "perf.csv", index=False)
         _books(result).to_csv(made / "books.csv", index=False)
         _recorded(result).to_csv(made / "recorded.csv", index=False)
+        if result.prices is not None:
+            write_prices(result.prices, session_dates(perf["period_close"]), made / PRICES)
         if result.script is not None:
             (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
         facts = {**_facts(result, assets), "files": {path.name: _digest(path) for path in sorted(made.iterdir())}}
@@ -106,6 +109,7 @@ def _facts(result: Result, assets: dict[int, Asset]) -> dict[str, Any]:
         "recorded": list(result.recorded_names),
         "benchmark": result.benchmark.tolist() if np.any(result.benchmark) else None,
         "assets": [_asset_json(a) for _, a in sorted(assets.items())],
+        "data": data_facts(result.data),
     }
 
 
@@ -199,7 +203,7 @@ def _read(directory: Path) -> Result:
         for a in facts["assets"]
     }
     cells = {name: _read_cells(directory / f"{name}.csv", keys, len(perf), assets) for name, keys in _KEYS.items()}
-    recorded = {name: _read_recorded(directory, name) for name in facts["recorded"]}
+    recorded = _read_recorded(directory / "recorded.csv", facts["recorded"])
     books = _read_books(directory / "books.csv")
     script = facts["script"]
     text = (directory / SCRIPT).read_text(encoding="utf-8") if script else ""
@@ -225,6 +229,7 @@ def _read(directory: Path) -> Result:
         recorded_names=tuple(facts["recorded"]),
         notes=(*facts["notes"], *(note for note in notes if note not in facts["notes"])),
         error=facts["error"],
+        data=read_data(facts.get("data"), directory),
     )
 
 
@@ -270,8 +275,15 @@ def _read_books(path: Path) -> pd.DataFrame:
     return pd.DataFrame({"session": frame["session"].to_list(), **exact})
 
 
-def _read_recorded(directory: Path, name: str) -> list[Any]:
-    import polars as pl
+def _read_recorded(path: Path, names: list[str]) -> dict[str, list[Any]]:
+    """Return the recorded values by name; the file's own headings may hold quotes, which not every reader takes back."""
+    import pandas as pd
 
-    values = pl.read_csv(directory / "recorded.csv", infer_schema=False)[name]
-    return [np.nan if (value := json.loads(text)) is None else value for text in values]
+    if not names:
+        return {}
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    columns = [frame.iloc[:, place] for place in range(len(names))]
+    return {
+        name: [np.nan if (value := json.loads(text)) is None else value for text in column]
+        for name, column in zip(names, columns, strict=True)
+    }

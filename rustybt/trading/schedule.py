@@ -12,7 +12,7 @@ import numpy as np
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-    from rustybt.data.portal.bar_provider import Booleans
+    from rustybt.data.portal.bar_provider import Booleans, Integers
     from rustybt.market.trading_calendar import Sessions, TradingCalendar
 
 _WEEK_DAYS = 5
@@ -53,7 +53,7 @@ class DateRule:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """Chooses a minute of the session; daily runs have one bar a session and take no notice.
+    """Chooses a bar of the session; daily runs have one bar a session and take no notice.
 
     Parameters
     ----------
@@ -63,6 +63,28 @@ class TimeRule:
 
     anchor: str = "every"
     offset: timedelta = timedelta(minutes=1)
+
+    def chosen(self, ends: Integers, opened: int, closed: int) -> int | None:
+        """Return which bar of a session the rule chooses, None for none.
+
+        After the open: the first bar that ends at the offset or later. Before the close: the last bar that ends at the offset
+        or earlier. Each bar: the first, for a function runs at most once a session, as in Zipline.
+
+        Parameters
+        ----------
+        ends
+            When the bars of the session are complete, microseconds since 1970 UTC.
+        opened, closed
+            The session of the calendar that the rule counts by.
+        """
+        if self.anchor == "every":
+            return 0
+        offset = self.offset // timedelta(microseconds=1)
+        if self.anchor == "open":
+            at = int(np.searchsorted(ends, opened + offset))
+            return at if at < len(ends) else None
+        at = int(np.searchsorted(ends, closed - offset, side="right")) - 1
+        return at if at >= 0 else None
 
 
 class date_rules:  # noqa: N801 - Zipline's name
@@ -109,7 +131,7 @@ class time_rules:  # noqa: N801 - Zipline's name
 
     @staticmethod
     def every_minute() -> TimeRule:
-        """Return the rule for each bar."""
+        """Return the rule for each minute; a function still runs once a session, in its first bar, as in Zipline."""
         return TimeRule()
 
 
@@ -129,12 +151,13 @@ class Schedule:
     def __init__(self, sessions: Sessions, calendar: TradingCalendar) -> None:
         self._sessions = sessions
         self._calendar = calendar
-        self._entries: list[tuple[Booleans, Callback]] = []
+        self._entries: list[tuple[Booleans, TimeRule, TradingCalendar, Callback]] = []
 
     def add(
         self,
         callback: Callback,
         date_rule: DateRule,
+        time_rule: TimeRule | None = None,
         *,
         half_days: bool = True,
         calendar: TradingCalendar | None = None,
@@ -144,11 +167,33 @@ class Schedule:
         due = date_rule.chosen(self._sessions, counted)
         if not half_days:
             due &= ~np.isin(self._sessions, counted.early_closes)
-        self._entries.append((due, callback))
+        self._entries.append((due, time_rule or TimeRule(), counted, callback))
 
-    def due(self, t: int) -> list[Callback]:
-        """Return what runs in session `t`."""
-        return [callback for due, callback in self._entries if due[t]]
+    def due(self, t: int, ends: Integers) -> dict[int, list[Callback]]:
+        """Return what runs in session `t`, by the number of the bar in it.
+
+        Parameters
+        ----------
+        ends
+            When the session's bars are complete, microseconds since 1970 UTC.
+        """
+        found: dict[int, list[Callback]] = {}
+        for due, rule, calendar, callback in self._entries:
+            if not due[t]:
+                continue
+            bar = self._bar_of(rule, calendar, t, ends)
+            if bar is not None:
+                found.setdefault(bar, []).append(callback)
+        return found
+
+    def _bar_of(self, rule: TimeRule, calendar: TradingCalendar, t: int, ends: Integers) -> int | None:
+        if len(ends) == 1:
+            return 0
+        at = int(calendar.session_index(self._sessions[t : t + 1])[0])
+        if at < 0:
+            # The other calendar has no session today: nothing opens or closes.
+            return 0 if rule.anchor == "every" else None
+        return rule.chosen(ends, int(calendar.opens[at]), int(calendar.closes[at]))
 
 
 def check_rule(rule: Any, kind: type[DateRule | TimeRule], name: str) -> None:

@@ -1,4 +1,4 @@
-"""The simulation: one step a session, in the order in which things happen on an exchange."""
+"""The simulation: bar by bar and session by session, in the order in which things happen on an exchange."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ class Simulated(Protocol):
     datetime: Any
     accepts_orders: bool
 
+    def check_account(self) -> None:
+        """Raise if the account breaks a control."""
+        ...
+
     @property
     def recorded(self) -> dict[str, Any]:
         """Values recorded so far."""
@@ -53,9 +57,10 @@ class Simulation:
     """Runs an algorithm over the sessions of its portal.
 
     In each session, in this order: dividends are earned and paid and splits restate holdings and open orders; then
-    `before_trading_start`, which sees bars up to the session before; at the close, open orders fill at this bar, holdings
-    are valued, and `handle_data` and the scheduled functions run, whose orders fill at the next bar; at the end,
-    holdings of delisted assets are closed and the session is recorded.
+    `before_trading_start`, which sees bars up to the session before; at the end of each bar, open orders fill at this bar,
+    holdings are valued, and `handle_data` and the scheduled functions run, whose orders fill at the next bar; at the end,
+    holdings of delisted assets are closed, the account is checked and the session is recorded. A daily run has one bar a
+    session.
     """
 
     def __init__(self, algorithm: Simulated, progress: Progress | None = None) -> None:
@@ -67,9 +72,7 @@ class Simulation:
         axis = portal.axis
         rows = slice(axis.before, axis.before + axis.length)
         self._sessions = axis.sessions[rows].copy()
-        self._closes = list(
-            pd.DatetimeIndex(axis.closes[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
-        )
+        self._is_intraday = portal.frequency.is_intraday
         self._opens = pd.DatetimeIndex(axis.opens[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
         self._always_open = axis.calendar.is_always_open
         self.log = SessionLog(algorithm.ledger.starting_cash, [str(s) for s in self._sessions])
@@ -82,7 +85,7 @@ class Simulation:
             start = self._open(t)
             if "before_trading_start" in functions:
                 self._before_open(t, functions["before_trading_start"])
-            transactions = self._bar(t, functions.get("handle_data"))
+            transactions = self._bars(t, functions.get("handle_data"))
             self._close(t, start, transactions)
             if self._progress is not None and (t % every == 0 or t == len(self._sessions) - 1):
                 self._progress(f"backtest {self._sessions[t]}", t + 1, len(self._sessions))
@@ -107,62 +110,79 @@ class Simulation:
 
     def _before_open(self, t: int, function: Callable[..., Any]) -> None:
         algorithm = self._algorithm
-        algorithm.portal.set_clock(t, t - 1)
-        algorithm.datetime = self._opens[t] if self._always_open else self._opens[t] - _BEFORE_OPEN
+        algorithm.portal.before_open(t)
+        algorithm.datetime = dt = self._opens[t] if self._always_open else self._opens[t] - _BEFORE_OPEN
+        if self._is_intraday:
+            # Zipline's daily runs would look ahead here; on minutes holdings are worth their last price, adjusted.
+            self._mark(dt)
         algorithm.accepts_orders = False
-        self._call(t, function)
+        self._call(function, t, None)
         algorithm.accepts_orders = True
 
-    def _bar(self, t: int, handle_data: Callable[..., Any] | None) -> list[Transaction]:
+    def _bars(self, t: int, handle_data: Callable[..., Any] | None) -> list[Transaction]:
+        """Run the bars of a session and return its fills."""
         algorithm = self._algorithm
         portal, ledger, blotter = algorithm.portal, algorithm.ledger, algorithm.blotter
-        portal.set_clock(t, t)
-        algorithm.datetime = dt = self._closes[t]
-        transactions: list[Transaction] = []
-        if blotter.open_orders:
-            transactions, commissions = blotter.fill(algorithm.data)
-            for transaction in transactions:
-                ledger.execute(transaction)
-            for order, cost in commissions:
-                ledger.charge(order.asset, cost)
-        self._mark(dt)
-        if handle_data is not None:
-            self._call(t, handle_data)
-        for function in algorithm.schedule.due(t):
-            self._call(t, function)
-        return transactions
+        ends = portal.bar_ends(t)
+        due = algorithm.schedule.due(t, ends.as_unit("us").asi8)
+        filled: list[Transaction] = []
+        for number, dt in enumerate(ends):
+            portal.at_bar(t, number)
+            algorithm.datetime = dt
+            if blotter.open_orders:
+                transactions, commissions = blotter.fill(algorithm.data)
+                for transaction in transactions:
+                    ledger.execute(transaction)
+                for order, cost in commissions:
+                    ledger.charge(order.asset, cost)
+                filled += transactions
+            self._mark(dt)
+            if handle_data is not None:
+                self._call(handle_data, t, number)
+            for function in due.get(number, ()):
+                self._call(function, t, number)
+        return filled
 
     def _mark(self, dt: pd.Timestamp) -> None:
-        portal = self._algorithm.portal
         ledger = self._algorithm.ledger
         if ledger.positions:
-            ledger.mark(portal.spot["price"][portal.row], portal.column, dt)
+            feed = self._algorithm.portal.feed
+            ledger.mark(feed.spot["price"][feed.row], feed.column, dt)
         else:
             ledger.revalue()
 
     def _close(self, t: int, start: tuple[int, int], transactions: list[Transaction]) -> None:
         algorithm = self._algorithm
         ledger, blotter = algorithm.ledger, algorithm.blotter
-        dt = self._closes[t]
+        dt = algorithm.datetime
         delisted = algorithm.portal.panel.delisted.get(t, ())
         for asset in delisted:
             blotter.cancel_all(asset, dt, "delisted")
             closing = ledger.close_out(asset, dt, self._last_price(asset))
             if closing is not None:
                 transactions.append(closing)
-        blotter.end_session(dt)
+        blotter.end_session(dt, spares_new=not self._is_intraday)
         if delisted:
             ledger.revalue()
+        algorithm.check_account()
         orders = [order.to_dict() for order in blotter.touched.values()]
         self.log.add(t, start, ledger, transactions, orders, dict(algorithm.recorded))
         blotter.clear_touched()
 
     def _last_price(self, asset: Asset) -> float:
-        portal = self._algorithm.portal
-        return float(portal.spot["price"][portal.row, portal.column(asset)])
+        feed = self._algorithm.portal.feed
+        return float(feed.spot["price"][feed.row, feed.column(asset)])
 
-    def _call(self, t: int, function: Callable[..., Any]) -> None:
+    def _call(self, function: Callable[..., Any], t: int, number: int | None) -> None:
+        """Call a function of the strategy, in a bar of session `t` or, without a number, before it."""
         try:
             function(self._algorithm.context, self._algorithm.data)
         except Exception as error:
-            raise strategy_error(error, f"in bar {t + 1}, the session {self._sessions[t]}") from error
+            session = f"the session {self._sessions[t]}"
+            if number is None:
+                where = f"before {session}"
+            elif self._is_intraday:
+                where = f"in bar {number + 1} of {session}, at {self._algorithm.datetime}"
+            else:
+                where = f"in bar {t + 1}, {session}"
+            raise strategy_error(error, where) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError, RustybtError, StrategyError
+from rustybt.market.assets import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -210,7 +211,7 @@ def _top_level(module: ast.Module) -> set[str]:
 
 
 def strategy_error(error: BaseException, when: str, filename: str | None = None) -> RustybtError:
-    """Return `error`, raised by a strategy, as an error that says when and in which line.
+    """Return `error`, raised by a strategy, as an error that says when, in which line and with which assets at hand.
 
     An error of RustyBT's own keeps its class.
 
@@ -222,6 +223,8 @@ def strategy_error(error: BaseException, when: str, filename: str | None = None)
         The script, for errors without a frame in it.
     """
     where, line, text = filename or "the strategy", None, None
+    about = _assets_at(error)
+    named = "".join(f", {name} = {symbol}" for name, symbol in about.items())
     if isinstance(error, SyntaxError) and error.filename == filename:
         where, line, text = f"{filename}, line {error.lineno}", error.lineno, error.text
     else:
@@ -232,15 +235,21 @@ def strategy_error(error: BaseException, when: str, filename: str | None = None)
             where, line, text = f"{last.filename}, line {last.lineno}", last.lineno, last.line
             if when != f"in {last.name}":
                 where += f", in {last.name}"
+    more: dict[str, Any] = {"line": line, "when": when, **({"assets": about} if about else {})}
     if isinstance(error, RustybtError):
-        return type(error)(
-            f"{error.message} ({where}, {when})", hint=error.hint, **{**error.details, "line": line, "when": when}
-        )
+        return type(error)(f"{error.message} ({where}, {when}{named})", hint=error.hint, **{**error.details, **more})
     what = f"{type(error).__name__}: {error}"
     hint = (text or "").strip() or None
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "zipline":
         hint = "change the import line to: from rustybt.api import ..."
-    return StrategyError(f"{where}, {when}: {what}", hint=hint, line=line, when=when)
+    return StrategyError(f"{where}, {when}{named}: {what}", hint=hint, **more)
+
+
+def _assets_at(error: BaseException) -> dict[str, str]:
+    """Return the symbols of the assets that local names of the strategy stood for where it raised, three at most."""
+    frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if _is_users(f.f_code.co_filename)]
+    found = {n: v.symbol for n, v in frames[-1].f_locals.items() if isinstance(v, Asset)} if frames else {}
+    return dict(list(found.items())[:3])
 
 
 def _is_users(filename: str) -> bool:

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tests.bench.cache import workload
 from tests.bench.data import write_csv_files
+from tests.bench.engine.folder import work_folder
+from tests.bench.engine.parts import measure as engine_figures
 from tests.bench.measure import Figure, command_seconds, in_process
+from tests.bench.table import print_table
 from tests.bench.vendor import SOURCES, measure
 
 
@@ -150,28 +150,14 @@ def cache(folder: Path) -> list[Figure]:
 
 
 def main() -> None:
-    table = Table(title="RustyBT beside its peers, this machine, one run")
-    for column in ("what", "peer", "peer's", "ours", "unit", "ratio", "budget", "holds"):
-        table.add_column(column, justify="right" if column in ("peer's", "ours", "ratio") else "left")
     with tempfile.TemporaryDirectory(prefix="rustybt-bench-") as name:
         folder = Path(name)
         worked, remarks = workload()
-        for figure in [*start_up(), *ingest(folder), *reading(folder), *vendors(), *cache(folder), *worked]:
-            has_peer = figure.peer > 0
-            table.add_row(
-                figure.what,
-                figure.peer_name,
-                f"{figure.peer:.4g}" if has_peer else "",
-                f"{figure.ours:.4g}",
-                figure.unit,
-                f"{figure.ratio:.2f}" if has_peer else "",
-                figure.budget,
-                "yes" if figure.holds else "NO",
-            )
-    console = Console(width=130)
-    console.print(table)
-    for remark in remarks:
-        console.print(remark, markup=False)
+        data = [*start_up(), *ingest(folder), *reading(folder), *vendors(), *cache(folder), *worked]
+    # Only this part may use again what an earlier run built.
+    with work_folder() as folder:
+        engine, said = engine_figures(folder)
+    print_table([*data, *engine], [*remarks, *said])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,13 +64,23 @@ def command_seconds(command: Sequence[str], env: dict[str, str] | None = None) -
     return time.perf_counter() - begin
 
 
-def in_process(module: str, *arguments: str, env: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run ``python -m module`` and return the JSON object that it prints last, with its peak memory."""
-    command = [sys.executable, "-m", module, *arguments]
+def in_process(
+    module: str, *arguments: str, env: dict[str, str] | None = None, python: str = sys.executable
+) -> dict[str, Any]:
+    """Run ``python -m module`` and return the JSON object that it prints last."""
+    command = [python, "-m", module, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak_megabytes() -> float:
-    """Return this process's peak resident memory in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    """Return this process's peak resident memory in MB.
+
+    Where Linux keeps it for the program itself: a process's `ru_maxrss` begins with what its parent held when it started it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1_024 / 1e6
+    in_bytes = sys.platform == "darwin"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if in_bytes else 1_024) / 1e6

@@ -233,6 +233,20 @@ def test_a_frame_comes_in_from_python(rustybt):
     assert "rb.ingest_frame" in err
 
 
+def test_a_bundle_is_copied_in_part_and_the_copy_follows_it(us, prices, rustybt, ask):
+    report = ask("ingest", "bundle", "--from", us, "--bundle", "copy", "--symbols", "AAPL")
+    assert (report["symbols"], report["version"]) == (["AAPL"], 1)
+    found = ask("bundle", "info", "copy")
+    assert found["provenance"]["source_type"] == "bundle"
+    assert found["provenance"]["source_url"] == "us@1"
+    assert {row["symbol"] for row in ask("bundle", "diff", "copy", us)["added"]} == {"MSFT"}
+    status, out, _ = rustybt("update", "copy")
+    assert (status, out.split(",")[0]) == (0, "copy@1: unchanged")
+    status, _, err = rustybt("ingest", "bundle", "--from", "none", "--bundle", "copy")
+    assert status == 2
+    assert "none" in err
+
+
 def test_decimal_commas_are_read_when_named_and_recognised_when_not(place, rustybt, ask):
     (place / "SAP.csv").write_text(
         "Date;Open;High;Low;Close;Volume\n31.01.2024;1.168,70;1.169,11;1.166,37;1.167,36;58.220\n"

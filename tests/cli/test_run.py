@@ -172,12 +172,81 @@ def test_without_matplotlib_the_page_is_written_and_the_extra_named(saved, rusty
     assert "rustybt[plot]" in err
 
 
-def test_the_report_of_a_result_whose_data_is_gone_has_no_provenance(saved, place, rustybt):
+def test_the_report_of_a_result_whose_data_is_gone_shows_what_the_result_kept(saved, place, rustybt):
     rustybt("bundle", "rm", "us")
     assert rustybt("report", saved, "--output", "late")[0] == 0
     page = (place / "late" / "report.html").read_text(encoding="utf-8")
     assert "Data: the pin" in page
-    assert "Data: provenance" not in page
+    assert "AAPL.csv" in page  # the provenance
+    assert "AAPL: price and trades" in page
+    assert "portfolio value (USD)" in page
+    assert "Data: quality of what was read" in page
+    assert "validation passed" not in page  # the report of the whole bundle
+
+
+BROKEN = (
+    HOLD
+    + """
+
+def before_trading_start(context, data):
+    context.days = getattr(context, "days", 0) + 1
+    for asset in [context.asset]:
+        if context.days == 3:
+            raise KeyError("gone")
+"""
+)
+
+
+def test_what_ran_before_an_error_is_saved_and_said_to_be_incomplete(us, place, rustybt, ask):
+    (place / "broken.py").write_text(BROKEN)
+    status, out, err = rustybt("run", "-f", "broken.py", "-b", us, "-o", "results/broken", "--capital-base", "10000")
+    assert (status, out) == (1, "")
+    assert "note: 2 sessions saved in results/broken, marked as incomplete" in err
+    facts = json.loads((place / "results" / "broken" / "result.json").read_text())
+    assert facts["complete"] is False
+    for word in ("broken.py, line 22", "in bar 3", "2024-01-04", "asset = AAPL", "KeyError"):
+        assert word in facts["error"], word
+    page = (place / "results" / "broken" / "report.html").read_text(encoding="utf-8")
+    assert "<b>Incomplete:</b> the run stopped at an error, only the 2 before it are shown." in page
+    assert "rustybt replay" not in page
+    assert "no chart" not in rustybt("report", "results/broken")[2]
+    error = ask("run", "-f", "broken.py", "-b", us, "-o", "again", status=1)["error"]
+    assert error["details"]["assets"] == {"asset": "AAPL"}
+    ask("replay", "results/broken", status=2)
+
+
+def test_a_strategy_that_fails_at_once_leaves_a_page_that_says_so(us, place, rustybt):
+    (place / "dead.py").write_text("def initialize(context):\n    return 1 / 0\n")
+    status, _, err = rustybt("run", "-f", "dead.py", "-b", us, "-o", "dead")
+    assert status == 1
+    assert "note: 0 sessions saved in dead, marked as incomplete" in err
+    status, out, err = rustybt("report", "dead")
+    assert (status, out, err) == (0, "dead/report.html\n", "")
+    page = (place / "dead" / "report.html").read_text(encoding="utf-8")
+    assert "no session was finished" in page
+    assert "nothing to draw" in page
+
+
+def test_an_error_that_cannot_be_saved_beside_is_still_the_error(us, place, rustybt, monkeypatch):
+    from rustybt.errors import StorageError
+    from rustybt.trading.result import Result
+
+    def refuse(self, directory):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(Result, "save", refuse)
+    (place / "dead.py").write_text("def initialize(context):\n    return 1 / 0\n")
+    status, _, err = rustybt("run", "-f", "dead.py", "-b", us, "-o", "dead")
+    assert status == 1
+    assert "could not be saved: the disk is full" in err
+    assert "ZeroDivisionError" in err
+
+
+def test_a_run_says_in_one_line_whether_bars_it_read_were_flagged(us, hold, rustybt, ask):
+    out = rustybt("run", "-f", hold, "-b", us)[1]
+    said = next(line for line in out.splitlines() if line.startswith("quality "))
+    assert said.split(maxsplit=1)[1].startswith("no bar flagged")
+    assert ask("run", "-f", hold, "-b", us)["quality"]["findings"] == []
 
 
 def test_a_failing_strategy_names_its_line(us, place, rustybt, ask):

@@ -261,6 +261,7 @@ def test_the_hint_for_own_files_keeps_their_options(prices, rustybt):
         (("--source", "csv"), "source csv needs the option path"),
         (("--source", "yfinance", "--feed", "sip"), "source yfinance has no option --feed"),
         (("--source", "yfinanc"), "unknown source 'yfinanc'"),
+        (("--source", "bundle"), "a bundle is read as it is"),
         (("--source", "frame"), "a DataFrame comes in from Python"),
         (("-b", "us", "--offlin"), "no such option: --offlin"),
         (("--source", "yfinance", "--no-cash"), "source yfinance has no option --no-cash"),

@@ -6,7 +6,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from rustybt.data.sources import CSVDataSource, CSVDirDataSource, FrameDataSource
+from rustybt.data.bundles.store import BundleStore
+from rustybt.data.sources import BundleDataSource, CSVDataSource, CSVDirDataSource, FrameDataSource
 from rustybt.testing import SourceContract
 
 DAILY = [
@@ -101,3 +102,56 @@ class TestPandasFrames(SourceContract):
             for i, name in enumerate(["Open", "High", "Low", "Close", "Volume"], start=1)
         }
         return FrameDataSource({symbol: pd.DataFrame(columns, index=index) for symbol in self.symbols})
+
+
+def long_frame(rows, symbols):
+    columns = ["symbol", "date", "open", "high", "low", "close", "volume"]
+    return pl.DataFrame([(symbol, *row) for symbol in symbols for row in rows], schema=columns, orient="row")
+
+
+class TestBundle(SourceContract):
+    symbols = ("A", "B")
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        with BundleStore(tmp_path / "home") as store:
+            FrameDataSource(long_frame(DAILY, self.symbols)).ingest_to_bundle("us", store=store)
+            yield BundleDataSource.from_bundle("us", store=store)
+
+
+class TestBundleMinutes(SourceContract):
+    symbols = ("A", "B")
+    frequency = "1m"
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        with BundleStore(tmp_path / "home") as store:
+            FrameDataSource(long_frame(MINUTES, self.symbols)).ingest_to_bundle("us", frequency="1m", store=store)
+        source = BundleDataSource(bundle="us", home=tmp_path / "home")
+        yield source
+        source.close()
+
+
+class TestDaysOfABundleOfMinutes(SourceContract):
+    symbols = ("A", "B")
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        rows = [(f"2020-01-0{day}{stamp[10:]}", *values) for day in (2, 3, 6) for stamp, *values in MINUTES]
+        with BundleStore(tmp_path / "home") as store:
+            FrameDataSource(long_frame(rows, self.symbols)).ingest_to_bundle("us", frequency="1m", store=store)
+            with store.open("us") as bundle:
+                yield BundleDataSource(minute_reader=bundle)
+
+
+class TestTwoReaders(SourceContract):
+    symbols = ("A", "B")
+    can_be_rebuilt = False
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        with BundleStore(tmp_path / "home") as store:
+            FrameDataSource(long_frame(DAILY, self.symbols)).ingest_to_bundle("days", store=store)
+            FrameDataSource(long_frame(MINUTES, self.symbols)).ingest_to_bundle("minutes", frequency="1m", store=store)
+            with store.open("days") as days, store.open("minutes") as minutes:
+                yield BundleDataSource(days, minutes)

@@ -1,15 +1,15 @@
 """The bars that RustyBT and zipline-reloaded are compared on; imported by both environments, so only numpy and pandas.
 
 Prices have at most three decimals, because Zipline keeps no more. `demo` is real (from the installed
-`bokeh-sampledata`, never copied here; 150 closes have a fourth decimal, which is rounded); `generated` is drawn with
-integer arithmetic alone, so that every platform draws the same bars.
+`bokeh-sampledata`, never copied here; 150 closes have a fourth decimal, which is rounded); `generated` and `minutes` are
+drawn with integer arithmetic alone, so that every platform draws the same bars.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,30 @@ FIELDS = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Bars (columns date, symbol, open ... volume), splits (symbol, ex, new, old), dividends (symbol, ex, pay, amount)."""
+    """Bars (columns date, symbol, open ... volume), splits (symbol, ex, new, old), dividends (symbol, ex, pay, amount).
+
+    `date` is the session of a daily bar, and the instant in UTC at which a minute opens.
+    """
 
     name: str
     bars: pd.DataFrame
     splits: tuple[tuple[str, date, int, int], ...]
     dividends: tuple[tuple[str, date, date, str], ...]
+    frequency: str = "1d"
 
     @property
     def symbols(self) -> list[str]:
         return sorted(self.bars["symbol"].unique())
+
+    @property
+    def daily(self) -> pd.DataFrame:
+        """The bars of whole sessions: those of minutes are their first open, highest, lowest, last close and volume."""
+        if self.frequency == "1d":
+            return self.bars
+        session = self.bars["date"].dt.normalize()
+        groups = self.bars.assign(date=session).groupby(["symbol", "date"], sort=True)
+        rules = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+        return groups.agg(rules).reset_index()[["date", "symbol", *FIELDS]]
 
 
 def demo() -> Dataset:
@@ -115,6 +129,70 @@ def generated(sessions: list[date]) -> Dataset:
     return Dataset("generated", bars, splits, dividends)
 
 
+#: A half day of XNYS, which closes at 18:00 UTC.
+HALF_DAY = date(2016, 11, 25)
+
+
+def _trade(symbol: str, sessions: list[date], seed: int, start: int, volume: int, odds: int, jumps, silent):
+    """Draw a bar in `odds` of 12 minutes, but none in those (first, stop) of a session that are `silent`."""
+    draw = _stream(seed)
+    price = start
+    for _ in range(20):
+        next(draw)
+    for session in sessions:
+        if session in jumps:
+            new, old = jumps[session]
+            price = max(price * old // new, 100)
+        first, stop = silent.get(session, (0, 0))
+        for minute in range(210 if session == HALF_DAY else 390):
+            luck, step, move, reach, traded = (next(draw) for _ in range(5))
+            if luck % 12 >= odds or first <= minute < stop:
+                continue
+            opened = price + step % 5 - 2
+            closed = max(opened + move % 41 * opened // 20000 - 20 * opened // 20000, 50)
+            high = max(opened, closed) + reach % 4
+            low = min(opened, closed) - reach % 3
+            stamp = datetime(session.year, session.month, session.day, 14, 30) + timedelta(minutes=minute)
+            size = volume // 2 + traded % 1000 * volume // 1000
+            # Half a cent beside the tick: whether a limit equals a price is a matter of floats in Zipline.
+            yield (stamp, symbol, *((10 * cents + 5) / 1000 for cents in (opened, high, low, closed)), size)
+            price = closed
+
+
+def minutes(sessions: list[date]) -> Dataset:
+    """Five assets over 14 sessions of XNYS, a half day among them: liquid, thin, listed late, delisted, halted.
+
+    On the days on which THN goes ex it trades only after 47 and 21 minutes; SPL does not trade on 2016-11-18; LAT's first
+    minute is 15:15 of 2016-11-17; GON's last is before 19:30 of 2016-11-28.
+    """
+    days = [session for session in sessions if date(2016, 11, 14) <= session <= date(2016, 12, 2)]
+    splits = (
+        ("SPL", date(2016, 11, 22), 2, 1),
+        ("THN", date(2016, 11, 30), 3, 2),
+    )
+    dividends = (
+        ("LIQ", date(2016, 11, 17), date(2016, 11, 29), "0.35"),
+        ("SPL", date(2016, 11, 25), date(2016, 12, 1), "0.20"),
+        ("THN", date(2016, 11, 29), date(2016, 12, 2), "0.50"),
+    )
+    jumps = {symbol: {ex: (new, old) for s, ex, new, old in splits if s == symbol} for symbol in ("SPL", "THN")}
+    late, gone = date(2016, 11, 17), date(2016, 11, 28)
+    whole = (0, 390)
+    rows: list[tuple[object, ...]] = []
+    rows += _trade("GON", [s for s in days if s <= gone], 71, 1_850, 1_500, 10, {}, {gone: (300, 390)})
+    rows += _trade("LAT", [s for s in days if s >= late], 83, 5_200, 800, 9, {}, {late: (0, 45)})
+    rows += _trade("LIQ", days, 97, 12_000, 20_000, 12, {}, {})
+    rows += _trade("SPL", days, 101, 24_400, 6_000, 11, jumps["SPL"], {date(2016, 11, 18): whole})
+    quiet = {date(2016, 11, 29): (0, 47), date(2016, 11, 30): (0, 21)}
+    rows += _trade("THN", days, 113, 7_300, 300, 2, jumps["THN"], quiet)
+    bars = pd.DataFrame(rows, columns=["date", "symbol", *FIELDS])
+    bars["date"] = pd.to_datetime(bars["date"])
+    bars["volume"] = bars["volume"].astype(np.int64)
+    return Dataset("minutes", bars, splits, dividends, frequency="1m")
+
+
 def load(name: str, sessions: list[date]) -> Dataset:
     """Return the dataset `name`; `sessions` are XNYS's of 2016 and 2017."""
-    return demo() if name == "demo" else generated(sessions)
+    if name == "demo":
+        return demo()
+    return minutes(sessions) if name == "minutes" else generated(sessions)

@@ -24,7 +24,7 @@ os.environ["ZIPLINE_ROOT"] = _ROOT.name
 
 import datasets  # noqa: E402
 import pandas as pd  # noqa: E402
-from scenarios import GOLDENS, SCENARIOS, Scenario, benchmark, held  # noqa: E402
+from scenarios import GOLDENS, SCENARIOS, Scenario, benchmark, held, moment, run_dates  # noqa: E402
 from zipline import run_algorithm  # noqa: E402
 from zipline.data.bundles import ingest, register  # noqa: E402
 from zipline.utils.calendar_utils import get_calendar  # noqa: E402
@@ -42,17 +42,25 @@ def load(name: str) -> datasets.Dataset:
 def register_bundle(dataset: datasets.Dataset) -> None:
     """Ingest the bars, splits and dividends as Zipline's own csvdir bundle would."""
     sids = {symbol: sid for sid, symbol in enumerate(dataset.symbols)}
+    daily_bars = dataset.daily
 
     def bars() -> Iterator[tuple[int, pd.DataFrame]]:
         for symbol, sid in sids.items():
-            frame = dataset.bars[dataset.bars["symbol"] == symbol].set_index("date")[list(datasets.FIELDS)]
+            frame = daily_bars[daily_bars["symbol"] == symbol].set_index("date")[list(datasets.FIELDS)]
             sessions = CALENDAR.sessions_in_range(frame.index[0], frame.index[-1])
             # Zipline's daily bars have no gaps: a session without a bar is a row of zeros, read back as NaN.
             yield sid, frame.reindex(sessions).fillna(0)
 
+    def minute_bars() -> Iterator[tuple[int, pd.DataFrame]]:
+        for symbol, sid in sids.items():
+            frame = dataset.bars[dataset.bars["symbol"] == symbol].set_index("date")[list(datasets.FIELDS)]
+            # Zipline names a minute by its end.
+            frame.index = (frame.index + pd.Timedelta(minutes=1)).tz_localize("UTC")
+            yield sid, frame
+
     def build(*arguments: Any) -> None:
-        assets, daily, adjustments = arguments[1], arguments[3], arguments[4]
-        groups = dataset.bars.groupby("symbol")["date"]
+        assets, minutely, daily, adjustments = arguments[1:5]
+        groups = daily_bars.groupby("symbol")["date"]
         assets.write(
             equities=pd.DataFrame(
                 {
@@ -64,6 +72,8 @@ def register_bundle(dataset: datasets.Dataset) -> None:
                 }
             )
         )
+        if dataset.frequency == "1m":
+            minutely.write(minute_bars())
         daily.write(bars())
         adjustments.write(
             splits=pd.DataFrame(
@@ -87,7 +97,7 @@ def register_bundle(dataset: datasets.Dataset) -> None:
             ),
         )
 
-    first, last = dataset.bars["date"].min(), dataset.bars["date"].max()
+    first, last = daily_bars["date"].min(), daily_bars["date"].max()
     register(dataset.name, build, calendar_name="XNYS", start_session=first, end_session=last)
     ingest(dataset.name)
 
@@ -96,12 +106,14 @@ def run(scenario: Scenario, dataset: datasets.Dataset) -> pd.DataFrame:
     text = scenario.script.read_text(encoding="utf-8").replace("rustybt.api", "zipline.api")
     space: dict[str, Any] = {"__name__": "strategy"}
     exec(compile(text, str(scenario.script), "exec"), space)
-    first, last = dataset.bars["date"].min(), dataset.bars["date"].max()
+    first, last = run_dates(scenario, dataset.bars)
     return run_algorithm(
         start=first,
         end=last,
         initialize=space["initialize"],
         handle_data=space.get("handle_data"),
+        before_trading_start=space.get("before_trading_start"),
+        data_frequency=scenario.data_frequency,
         capital_base=scenario.capital,
         bundle=dataset.name,
         benchmark_returns=benchmark(CALENDAR.sessions_in_range(first, last)),
@@ -110,23 +122,26 @@ def run(scenario: Scenario, dataset: datasets.Dataset) -> pd.DataFrame:
 
 def write(scenario: Scenario, perf: pd.DataFrame, folder: Path) -> None:
     labels = [str(label.date()) for label in perf.index]
-    daily = perf[[*scenario.columns, *scenario.recorded]].copy()
+    daily = perf[[*scenario.columns, *scenario.recorded, *scenario.texts, *scenario.histories]].copy()
     daily.insert(0, "session", labels)
     daily["positions"] = [held(cell, with_prices=scenario.dataset != "demo") for cell in perf["positions"]]
     daily.to_csv(folder / f"{scenario.name}.daily.csv", index=False)
-    fills = [
-        (label, fill["sid"].symbol, fill["amount"], fill["price"])
-        for label, cell in zip(labels, perf["transactions"], strict=True)
-        for fill in cell
-    ]
-    pd.DataFrame(fills, columns=["session", "symbol", "amount", "price"]).to_csv(
-        folder / f"{scenario.name}.transactions.csv", index=False
+    fills = pd.DataFrame(
+        [
+            (label, fill["sid"].symbol, fill["amount"], fill["price"], moment(scenario, fill["dt"]))
+            for label, cell in zip(labels, perf["transactions"], strict=True)
+            for fill in cell
+        ],
+        columns=["session", "symbol", "amount", "price", "dt"],
     )
+    if scenario.data_frequency == "daily":
+        del fills["dt"]  # the close of the session
+    fills.to_csv(folder / f"{scenario.name}.transactions.csv", index=False)
     orders = [
         (
             label,
             order["sid"].symbol,
-            str(order["created"].date()),
+            moment(scenario, order["created"]),
             order["amount"],
             order["filled"],
             order["commission"],
@@ -144,12 +159,15 @@ def write(scenario: Scenario, perf: pd.DataFrame, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=GOLDENS)
-    folder = parser.parse_args().output
+    parser.add_argument("names", nargs="*", help="scenarios; by default all")
+    arguments = parser.parse_args()
+    folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = {name: load(name) for name in {scenario.dataset for scenario in SCENARIOS}}
+    chosen = [scenario for scenario in SCENARIOS if not arguments.names or scenario.name in arguments.names]
+    loaded = {name: load(name) for name in {scenario.dataset for scenario in chosen}}
     for dataset in loaded.values():
         register_bundle(dataset)
-    for scenario in SCENARIOS:
+    for scenario in chosen:
         perf = run(scenario, loaded[scenario.dataset])
         write(scenario, perf, folder)
         fills = sum(len(cell) for cell in perf["transactions"])

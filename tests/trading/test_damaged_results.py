@@ -46,7 +46,11 @@ def _damage(data: bytes, how: str, chance: random.Random) -> bytes | None:
 
 @pytest.mark.parametrize("how", ["flip", "empty", "cut", "noise", "gone"])
 @pytest.mark.parametrize(
-    "name", ["result.json", "perf.csv", "orders.csv", "transactions.csv", "positions.csv", "books.csv", "recorded.csv"]
+    "name",
+    [
+        *("result.json", "perf.csv", "orders.csv", "transactions.csv", "positions.csv", "books.csv", "recorded.csv"),
+        "prices.csv",
+    ],
 )
 def test_a_damaged_file_is_an_error_or_a_note(saved, name, how):
     _, directory = saved

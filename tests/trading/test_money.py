@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
 import pytest
@@ -106,3 +106,23 @@ def test_fractional_lots_are_cut_to_the_lot():
     assert truncate(0.30000000000000004, TENTH, near=True) == 0.3
     assert truncate(Fraction(1, 3), COIN) == 0.33333333
     assert truncate(7, COIN) == 7
+
+
+def test_a_decimal_amount_is_exact_to_the_lot():
+    assert round_order(Decimal("0.29"), COIN) == 0.29
+    assert round_order(Decimal("12345678.12345678"), COIN) == 12345678.12345678
+    assert round_order(Decimal("-0.000000019"), COIN) == -0.00000001
+    assert type(round_order(Decimal(3), COIN)) is float
+    # So many nines that 28 digits would be rounded up to the next lot.
+    assert round_order(Decimal("0." + 40 * "9"), COIN) == 0.99999999
+    assert truncate(Fraction(10**40 - 1, 10**40), COIN) == 0.99999999
+    assert round_order(Decimal("99999999999.5"), SHARE) == 99_999_999_999
+    assert round_order(Decimal("2.9999"), SHARE) == 3
+    assert round_order(Decimal("2.99989999"), SHARE) == 2
+
+
+def test_lots_do_not_depend_on_the_users_decimal_context():
+    with localcontext() as context:
+        context.prec = 3
+        assert round_order(Decimal("1234.56789"), COIN) == 1234.56789
+        assert truncate(Fraction(1, 3), COIN) == 0.33333333

@@ -314,11 +314,11 @@ def test_end_of_day_cancels_what_had_a_bar_to_fill_in():
     old = blotter.place(A, 1, MarketOrder(), 1)
     new = blotter.place(A, 1, MarketOrder(), 2)
     with pytest.warns(UserWarning, match="ended with the session"):
-        blotter.end_session(2)
+        blotter.end_session(2, spares_new=True)
     assert [o.id for o in blotter.open_orders[A]] == [new]
     assert blotter.orders[old].reason == "end of session"
     blotter.cancel_policy = EODCancel(warn_on_cancel=False)
-    blotter.end_session(3)
+    blotter.end_session(3, spares_new=True)
     assert not any(blotter.open_orders.values())
 
 

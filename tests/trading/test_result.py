@@ -84,6 +84,7 @@ def test_a_result_comes_back_from_disk_as_it_was(saved):
         "orders.csv",
         "perf.csv",
         "positions.csv",
+        "prices.csv",
         "recorded.csv",
         "result.json",
         "script.py",

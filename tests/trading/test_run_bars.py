@@ -90,7 +90,7 @@ def test_progress_is_told(make_bars):
         ({"end": "NaT"}, "not a date"),
         ({"capital_base": 0}, "above 0"),
         ({"capital_base": float("nan")}, "above 0"),
-        ({"data_frequency": "minute"}, "not yet on 1m"),
+        ({"data_frequency": "minute"}, "of frequency 1d: no bars of 1m can be made"),
         ({"data_frequency": "hourish"}, "unknown frequency"),
         ({"bundel": "us"}, "no argument 'bundel'.*\n.*did you mean bundle"),
         ({"quux_zzz": 1}, "no argument 'quux_zzz'"),

@@ -15,6 +15,8 @@ from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
 from tests.trading.strategies import FREE, buy_once
 
+COIN = AssetAttributes(asset_type="crypto")
+
 
 def test_an_order_fills_at_the_next_close_with_ziplines_costs(make_bars):
     result = run_algorithm(bundle=make_bars({"A": [100, 102, 104]}), capital_base=10_000, **buy_once(10))
@@ -138,6 +140,52 @@ def test_fractions_of_a_coin_are_traded_every_day_of_the_week(make_bars):
     assert result.perf.index[0] == pd.Timestamp("2020-01-03", tz="UTC")
     assert next(iter(result.books["session"])) == result.summary()["start"] == "2020-01-02"
     assert list(result.transactions["session"]) == ["2020-01-03", "2020-01-04"]
+
+
+def test_amounts_may_be_decimals_and_are_exact_to_the_lot(make_bars):
+    bars = make_bars({s: [0.1] * 3 for s in "ABCDEF"}, attributes=dict.fromkeys("ABCDEF", COIN))
+
+    def handle_data(context, data):
+        a, b, c, d, e, f = api.symbols(*"ABCDEF")
+        if data.current_session.day == 2:
+            api.order(a, Decimal("0.123456789"))
+            # In floats 0.3 / 0.1 is less than 3.
+            api.order_value(b, Decimal("0.3"))
+            api.order_percent(c, Decimal("0.00003"))
+            api.order_target(d, Decimal("-0.1"))
+            api.order(e, Decimal("0.1"))
+            api.order_target_value(f, Decimal("0.3"))
+        if data.current_session.day == 3:
+            api.order_target(a, Decimal("0.3"))
+            api.order_target(d, Decimal("0.2"))
+            api.order_target(e, 0.3)
+            api.order_target_percent(f, Decimal("0.00001"))
+
+    result = run_algorithm(bundle=bars, capital_base=10_000, handle_data=handle_data, **FREE)
+    fills = result.transactions
+    assert {name: list(own) for name, own in fills.groupby("symbol")["amount"]} == {
+        "A": [0.12345678, 0.17654322],
+        "B": [3],
+        "C": [3],
+        "D": [-0.1, 0.3],
+        "E": [0.1, 0.2],
+        "F": [3, -2],
+    }
+
+
+def test_decimal_amounts_of_shares_are_whole(make_bars):
+    def handle_data(context, data):
+        asset = api.symbol("A")
+        if data.current_session.day == 2:
+            api.order(asset, Decimal("7.5"))
+            with pytest.raises(RequestError, match="amount of A to order is NaN"):
+                api.order(asset, Decimal("NaN"))
+        if data.current_session.day == 3:
+            api.order_target(asset, Decimal("4.99995"))
+
+    result = run_algorithm(bundle=make_bars({"A": [20] * 3}), handle_data=handle_data, **FREE)
+    assert list(result.transactions["amount"]) == [7, -2]
+    assert all(type(amount) is int for amount in result.transactions["amount"].tolist())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from rustybt.market.calendars import get_calendar
 from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule, date_rules, time_rules
 
 START, END = date(2019, 11, 18), date(2020, 1, 10)
+#: Of a daily run: one bar a session.
+ONE_BAR = np.array([0])
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_half_days_can_be_left_out(calendar):
     called = object()
     schedule.add(lambda *_: called, date_rules.month_end(), half_days=False)
     schedule.add(lambda *_: called, date_rules.week_end())
-    on = {str(s): len(schedule.due(t)) for t, s in enumerate(sessions)}
+    on = {str(s): len(schedule.due(t, ONE_BAR).get(0, ())) for t, s in enumerate(sessions)}
     # The day after Thanksgiving closes early.
     assert on["2019-11-29"] == 1
     assert on["2019-12-31"] == 1
@@ -80,14 +82,15 @@ def test_functions_run_in_the_order_of_their_scheduling(calendar):
     schedule = Schedule(calendar.sessions_between(START, END), calendar)
     for name in "abc":
         schedule.add(name, date_rules.every_day())
-    assert schedule.due(3) == ["a", "b", "c"]
+    assert schedule.due(3, ONE_BAR) == {0: ["a", "b", "c"]}
 
 
 def test_a_schedule_may_count_by_another_calendar(calendar):
     sessions = calendar.sessions_between(START, END)
     schedule = Schedule(sessions, calendar)
     schedule.add("x", date_rules.month_end(), calendar=get_calendar("XLON", START, END))
-    assert [str(sessions[t]) for t in range(len(sessions)) if schedule.due(t)] == ["2019-11-29", "2019-12-31"]
+    due = [str(sessions[t]) for t in range(len(sessions)) if schedule.due(t, ONE_BAR)]
+    assert due == ["2019-11-29", "2019-12-31"]
 
 
 def test_time_rules_keep_their_offsets():

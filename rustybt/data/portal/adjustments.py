@@ -50,6 +50,11 @@ class Split:
     t: int
     ratio: Fraction
 
+    @property
+    def price_factor(self) -> float:
+        """What prices before the ex-date are multiplied by."""
+        return self.ratio.denominator / self.ratio.numerator
+
 
 @dataclass(frozen=True, slots=True)
 class Dividend:
@@ -69,6 +74,11 @@ class StockDividend:
     t: int
     pay_t: int
     ratio: Fraction
+
+    @property
+    def price_factor(self) -> float:
+        """What prices before the ex-date are multiplied by."""
+        return self.ratio.denominator / (self.ratio.denominator + self.ratio.numerator)
 
 
 BookEvent = Split | Dividend | StockDividend
@@ -107,6 +117,30 @@ def dividend_amount(action: CorporateAction, actions: Sequence[CorporateAction],
     return amount
 
 
+def book_events(asset: Asset, actions: Sequence[CorporateAction], basis: str, axis: SessionAxis) -> list[BookEvent]:
+    """Return what changes the book of a holder of `asset` up to the end of `axis`, in the order of ex-dates."""
+    book: list[BookEvent] = []
+    for action in actions if basis in ADJUSTED_BASES else ():
+        t = axis.t_of(action.ex_date)
+        if t >= axis.length:
+            continue
+        if action.kind == "cash_dividend":
+            book.append(Dividend(asset, t, _pay_t(action, axis, t), dividend_amount(action, actions, basis)))
+        elif action.kind == "split":
+            book.append(Split(asset, t, _ratio(action)))
+        elif action.kind == "stock_dividend":
+            book.append(StockDividend(asset, t, _pay_t(action, axis, t), _ratio(action)))
+    return book
+
+
+def dividend_factor(amount: float, previous: float) -> float:
+    """Return what prices before an ex-date are multiplied by: Zipline's factor, of the last price before it.
+
+    A dividend above that price, or with no price before it, leaves history alone.
+    """
+    return 1 - amount / previous if previous > amount else 1.0
+
+
 def lay_out(
     asset: Asset,
     column: int,
@@ -124,30 +158,22 @@ def lay_out(
         One value a row of `axis`, as traded and carried forward; both of basis raw.
     """
     history: list[HistoryEvent] = []
-    book: list[BookEvent] = []
+    book = book_events(asset, actions, basis, axis)
     traded: Booleans = ~np.isnan(raw_close)
-    for action in actions if basis in ADJUSTED_BASES else ():
-        t = axis.t_of(action.ex_date)
-        row = t + axis.before
-        if t >= axis.length:
+    for event in book:
+        row = event.t + axis.before
+        if row <= 0:
             continue
-        price, volume = float(action.price_factor), 1 / float(action.price_factor)
-        if action.kind == "cash_dividend":
-            amount = dividend_amount(action, actions, basis)
-            previous = float(filled_close[row - 1]) if row > 0 else np.nan
-            # Zipline's factor; a dividend above the price, or with no price before it, leaves history alone.
-            price, volume = (1 - float(amount) / previous, 1.0) if previous > float(amount) else (1.0, 1.0)
-            book.append(Dividend(asset, t, _pay_t(action, axis, t), amount))
-        elif action.kind == "split":
-            book.append(Split(asset, t, _ratio(action)))
-        elif action.kind == "stock_dividend":
-            book.append(StockDividend(asset, t, _pay_t(action, axis, t), _ratio(action)))
-        if row > 0 and price != 1:
-            filled_stop = t
+        if isinstance(event, Dividend):
+            price, volume = dividend_factor(float(event.amount), float(filled_close[row - 1])), 1.0
+        else:
+            price, volume = event.price_factor, 1 / event.price_factor
+        if price != 1:
+            filled_stop = event.t
             if not traded[row]:
                 after = np.flatnonzero(traded[row:])
-                filled_stop = t + int(after[0]) if after.size else axis.length
-            history.append(HistoryEvent(t, column, t, filled_stop, price, volume))
+                filled_stop = event.t + int(after[0]) if after.size else axis.length
+            history.append(HistoryEvent(event.t, column, event.t, filled_stop, price, volume))
     return AssetEvents(tuple(history), tuple(book))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rustybt.data.portal.portal import SPOT_FIELDS, Columns, PolarsDataPortal
+from rustybt.data.portal.portal import SPOT_FIELDS, PolarsDataPortal
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rustybt.data.portal.bar_provider import Floats
+    from rustybt.data.portal.views import View
 
 Output = Literal["pandas", "polars", "numpy"]
 
@@ -44,13 +45,14 @@ class BarData:
         is_restricted: Callable[[Asset], bool] | None = None,
     ) -> None:
         self._portal = portal
+        self._feed = portal.feed
         self._clock = clock
         self._is_restricted = is_restricted
-        self._lists: dict[int, tuple[Any, Sequence[Asset], Columns, Any]] = {}
+        self._lists: dict[int, tuple[Any, Sequence[Asset], Any, dict[int, Any]]] = {}
 
     @property
     def current_dt(self) -> pd.Timestamp:
-        """The present instant: the session's close, in UTC."""
+        """The present instant, in UTC: the close of the present bar."""
         return self._clock()
 
     @property
@@ -61,17 +63,14 @@ class BarData:
         return pd.Timestamp(self._session())
 
     def _session(self) -> date:
-        portal = self._portal
-        t = portal.seen_t if portal.now_t is None else portal.now_t
-        day: date = portal.axis.sessions[t + portal.axis.before].item()
-        return day
+        return self._portal.session
 
     def current(self, assets: Asset | Iterable[Asset], fields: str | Iterable[str]) -> Any:
         """Return the present value of the fields, shaped as Zipline shapes it.
 
         `price` is the last close, carried forward and adjusted to now, NaN before listing and after delisting; `open`,
-        `high`, `low` and `close` are NaN and `volume` is 0 in a session without a bar; `last_traded` is the session of
-        the last bar.
+        `high`, `low` and `close` are NaN and `volume` is 0 where the present session or minute has no bar; `last_traded`
+        is the session, or the end, of the last bar.
 
         Returns
         -------
@@ -94,52 +93,55 @@ class BarData:
             return pd.Series([self._scalar(assets, f) for f in names], index=names, name=assets.symbol)
         import pandas as pd
 
-        chosen, columns, index = self._resolve(assets)
+        chosen, columns, index = self._resolve(assets, self._feed)
         if isinstance(fields, str):
             return pd.Series(self._row(chosen, columns, fields), index=index, name=fields)
         return pd.DataFrame({f: pd.Series(self._row(chosen, columns, f), index=index) for f in fields}, index=index)
 
     def _scalar(self, asset: Asset, field: str) -> Any:
-        portal = self._portal
-        column = portal.panel.columns.get(asset.sid)
+        feed = self._feed
+        column = feed.panel.columns.get(asset.sid)
         if column is None:
-            column = portal.column(asset)
+            column = feed.column(asset)
         try:
-            value: float = portal.spot[field].item(portal.row, column)
+            value: float = feed.spot[field].item(feed.row, column)
         except KeyError:
             if field == "last_traded":
-                return portal.last_traded(column, portal.row)
+                return feed.last_traded(column)
             raise _unknown_field(field) from None
         return int(value) if field == "volume" and value.is_integer() else value
 
-    def _row(self, assets: Sequence[Asset], columns: Columns, field: str) -> Any:
-        portal = self._portal
+    def _row(self, assets: Sequence[Asset], columns: Any, field: str) -> Any:
+        feed = self._feed
         if field == "last_traded":
             return [self._scalar(asset, field) for asset in assets]
         if field not in SPOT_FIELDS:
             raise _unknown_field(field)
         if not assets:
             return np.empty(0)
-        values = portal.spot[field][portal.row, columns].copy()
+        values = feed.spot[field][feed.row, columns].copy()
         if field == "volume" and not np.any(values % 1):
             return values.astype(np.int64)
         return values
 
-    def _resolve(self, assets: Any) -> tuple[Sequence[Asset], Columns, Any]:
-        """Return assets, their columns and their pandas index; a list that is passed again costs one comparison."""
+    def _resolve(self, assets: Any, view: View) -> tuple[Sequence[Asset], Any, Any]:
+        """Return assets, their columns in a view and their pandas index; a list that is passed again costs one comparison."""
         kept = self._lists.get(id(assets))
         if kept is not None and kept[0] is assets and kept[1] == assets:
-            return kept[1], kept[2], kept[3]
+            columns = kept[3].get(id(view))
+            if columns is None:
+                columns = kept[3][id(view)] = view.columns(kept[1])
+            return kept[1], columns, kept[2]
         # What cannot be several assets is one, or the portal says that it is none.
         several: Any = assets if isinstance(assets, Iterable) and not isinstance(assets, str) else (assets,)
         chosen: Sequence[Asset] = several if isinstance(several, tuple) else list(several)
-        columns = self._portal.columns(chosen)
+        columns = view.columns(chosen)
         index = _asset_index(chosen)
         if isinstance(assets, (list, tuple)):
             if len(self._lists) > 64:
                 self._lists.clear()
-            # The entry holds `assets`, so no other object can take its id.
-            self._lists[id(assets)] = (assets, chosen, columns, index)
+            # The entry holds `assets`, so no other object can take its id; views live as long as the portal.
+            self._lists[id(assets)] = (assets, chosen, index, {id(view): columns})
         return chosen, columns, index
 
     def history(
@@ -152,12 +154,14 @@ class BarData:
     ) -> Any:
         """Return the last `bar_count` bars up to now, adjusted for splits and dividends as of now.
 
-        Missing data reads as in `current`; sessions before the first bar are NaN (volume: 0).
+        Missing data reads as in `current`; bars before the first one are NaN (volume: 0).
 
         Parameters
         ----------
         frequency
-            ``1d``.
+            That of the run, or a longer one that whole numbers of its bars make: ``1m``, ``5m``, ``1h``, ``1d``, ``1w``,
+            ``1M``. The last bar is the one that holds the present one, as far as it has come: in a run on minutes that of
+            ``1d`` is the session so far.
         output
             ``pandas`` as Zipline; ``polars``, with the column `date` first; or ``numpy``, shape (bar_count,) for one
             asset and field, (bar_count, n_assets) for one field, (n_fields, bar_count, n_assets) for several.
@@ -165,50 +169,54 @@ class BarData:
         Returns
         -------
         Series, DataFrame or array
-            One asset and field: a Series by session. Several assets, one field: a column for each asset. Several
-            fields: a column for each field, rows by (date, asset).
+            One asset and field: a Series. Several assets, one field: a column for each asset. Several fields: a column
+            for each field, rows by (date, asset). Sessions are labelled by naive midnights, intraday bars by their ends
+            in UTC.
 
         Raises
         ------
         RequestError
             Unknown field, frequency or output, or `bar_count` below 1.
         """
-        self._portal._check_frequency(frequency)  # noqa: SLF001 - the portal knows what it serves
+        view = self._portal.view(frequency)
         single = isinstance(assets, Asset)
-        chosen, columns, index = self._resolve([assets] if isinstance(assets, Asset) else assets)
+        chosen, columns, index = self._resolve([assets] if isinstance(assets, Asset) else assets, view)
         if isinstance(fields, str):
-            values = self._portal.window(columns, bar_count, fields)
+            values = view.window(columns, bar_count, fields)
             if output == "numpy":
                 return values[:, 0] if single else values
+            dates = view.index(bar_count)
             if output == "polars":
-                return self._wide(values, chosen, bar_count)
-            return self._pandas(values, chosen, index, bar_count, output, single=single)
+                return self._wide(values, chosen, dates)
+            return self._pandas(values, chosen, index, dates, output, single=single)
         names = list(fields)
-        stacked = np.stack([self._portal.window(columns, bar_count, f) for f in names])
+        stacked = np.stack([view.window(columns, bar_count, f) for f in names])
         if output == "numpy":
             return stacked
-        return self._long(stacked, chosen, names, bar_count, output)
+        return self._long(stacked, chosen, names, view.index(bar_count), output)
 
     def _pandas(
-        self, values: Floats, assets: Sequence[Asset], index: Any, bar_count: int, output: str, *, single: bool
+        self, values: Floats, assets: Sequence[Asset], index: Any, dates: Any, output: str, *, single: bool
     ) -> Any:
         import pandas as pd
 
         _check_output(output)
-        dates = self._portal.window_index(bar_count)
         if single:
             return pd.Series(values[:, 0], index=dates, name=assets[0], copy=False)
         return pd.DataFrame(values, index=dates, columns=index, copy=False)
 
-    def _wide(self, values: Floats, assets: Sequence[Asset], bar_count: int) -> pl.DataFrame:
+    def _wide(self, values: Floats, assets: Sequence[Asset], index: pd.DatetimeIndex) -> pl.DataFrame:
         import polars as pl
 
-        dates = pl.Series("date", self._dates(bar_count))
+        dates = pl.Series("date", _polars_dates(index))
         return pl.DataFrame([dates, *(pl.Series(a.symbol, values[:, i]) for i, a in enumerate(assets))])
 
-    def _long(self, stacked: Floats, assets: Sequence[Asset], names: Sequence[str], bar_count: int, output: str) -> Any:
+    def _long(
+        self, stacked: Floats, assets: Sequence[Asset], names: Sequence[str], index: pd.DatetimeIndex, output: str
+    ) -> Any:
         """Return rows by (date, asset), assets in the order of their sids."""
         _check_output(output)
+        bar_count = len(index)
         order = sorted(range(len(assets)), key=lambda i: assets[i].sid)
         ordered = [assets[i] for i in order]
         flat = {name: stacked[i][:, order].ravel() for i, name in enumerate(names)}
@@ -216,13 +224,15 @@ class BarData:
             import polars as pl
 
             keys = {
-                "date": np.repeat(self._dates(bar_count), len(ordered)),
+                "date": pl.Series(
+                    np.repeat(_polars_dates(index).to_numpy(), len(ordered)), dtype=_polars_dates(index).dtype
+                ),
                 "symbol": [a.symbol for a in ordered] * bar_count,
             }
             return pl.DataFrame({**keys, **flat})
         import pandas as pd
 
-        levels: list[Any] = [self._portal.window_index(bar_count), _asset_index(ordered)]
+        levels: list[Any] = [index, _asset_index(ordered)]
         codes: list[Any] = [np.repeat(np.arange(bar_count), len(ordered)), np.tile(np.arange(len(ordered)), bar_count)]
         rows = pd.MultiIndex(
             levels=levels,
@@ -232,24 +242,21 @@ class BarData:
         )
         return pd.DataFrame(flat, index=rows, columns=pd.Index(list(names), name="fields"))
 
-    def _dates(self, bar_count: int) -> Any:
-        stop = self._portal.row + 1
-        return self._portal.axis.sessions[stop - bar_count : stop]
-
     def can_trade(self, assets: Asset | Iterable[Asset]) -> Any:
         """Return whether an asset is listed now, has a known price and is not restricted; a Series for several."""
         if isinstance(assets, Asset):
             return self._tradable(assets)
         import pandas as pd
 
-        chosen, _, index = self._resolve(assets)
+        chosen, _, index = self._resolve(assets, self._feed)
         return pd.Series([self._tradable(a) for a in chosen], index=index, dtype=bool)
 
     def _tradable(self, asset: Asset) -> bool:
         if self._is_restricted is not None and self._is_restricted(asset):
             return False
         price = self._scalar(asset, "price")
-        return self._is_listed(asset) and price == price  # noqa: PLR0124 - NaN differs from itself
+        # NaN differs from itself.
+        return self._is_listed(asset) and price == price and self._portal.is_open(asset)  # noqa: PLR0124
 
     def _is_listed(self, asset: Asset) -> bool:
         session = self._session()
@@ -263,7 +270,7 @@ class BarData:
             return self._stale(assets)
         import pandas as pd
 
-        chosen, _, index = self._resolve(assets)
+        chosen, _, index = self._resolve(assets, self._feed)
         return pd.Series([self._stale(a) for a in chosen], index=index, dtype=bool)
 
     def _stale(self, asset: Asset) -> bool:
@@ -271,6 +278,16 @@ class BarData:
             return False
         price = self._scalar(asset, "price")
         return not math.isnan(price)
+
+
+def _polars_dates(index: pd.DatetimeIndex) -> pl.Series:
+    """Return sessions as dates, instants in UTC."""
+    import polars as pl
+
+    if index.tz is None:
+        return pl.Series(index.to_numpy().astype("datetime64[D]"))
+    stamps = index.tz_localize(None).to_numpy().astype("datetime64[us]")
+    return pl.Series(stamps).dt.replace_time_zone("UTC")
 
 
 def _unknown_field(field: str) -> RequestError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,12 @@ import polars as pl
 
 from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset, AssetAttributes
-from rustybt.market.bars import VALUE_COLUMNS, check_bars
+from rustybt.market.bars import VALUE_COLUMNS, check_bars, series_starts
+from rustybt.market.calendars import get_calendar
 from rustybt.market.corporate_actions import CorporateAction, in_force
-from rustybt.market.request import DAY_MICROSECONDS
+from rustybt.market.decimals import to_floats
+from rustybt.market.frequency import DAILY, Frequency
+from rustybt.market.request import DAY_MICROSECONDS, parse_range, to_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +85,7 @@ class MemoryAssets:
 
 
 class MemoryBars:
-    """A frame of the bar contract as a `BarProvider`.
+    """Frames of the bar contract as a `BarProvider`.
 
     Parameters
     ----------
@@ -90,8 +93,17 @@ class MemoryBars:
         Contract frame of one frequency.
     actions
         Corporate actions of its symbols.
+    frequency
+        Of `bars`.
     attributes
         Attributes by symbol; the default is an equity.
+    more
+        Contract frames of other frequencies, by frequency.
+
+    Raises
+    ------
+    RequestError
+        Two frames of one frequency, or an unknown one.
     """
 
     def __init__(
@@ -103,22 +115,59 @@ class MemoryBars:
         calendar_name: str = "XNYS",
         frequency: str = "1d",
         attributes: Mapping[str, AssetAttributes] | None = None,
+        more: Mapping[str, pl.DataFrame] | None = None,
     ) -> None:
         self._bars = check_bars(bars)
         self._actions = list(actions)
         self._price_basis = price_basis
         self.calendar_name = calendar_name
-        self.frequencies = (frequency,)
+        self._frames = {Frequency.parse(frequency): self._bars}
+        for name, frame in (more or {}).items():
+            parsed = Frequency.parse(name)
+            if parsed in self._frames:
+                raise RequestError(f"two frames of {parsed} bars", hint="join them with market.bars.concat_bars")
+            self._frames[parsed] = check_bars(frame)
+        #: Names, shortest bars first.
+        self.frequencies = tuple(found.name for found in sorted(self._frames))
         attributes = attributes or {}
-        spans = bars.group_by("symbol").agg(
-            pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last")
-        )
-        spans = spans.sort("symbol")
-        self.symbols: tuple[str, ...] = tuple(spans["symbol"])
+        spans = self._spans()
+        self.symbols: tuple[str, ...] = tuple(spans)
         self.assets = MemoryAssets(
-            Asset(sid, symbol, calendar_name, first.date(), last.date(), attributes.get(symbol, AssetAttributes()))
-            for sid, (symbol, first, last) in enumerate(spans.iter_rows())
+            Asset(sid, symbol, calendar_name, first, last, attributes.get(symbol, AssetAttributes()))
+            for sid, (symbol, (first, last)) in enumerate(spans.items())
         )
+
+    def _spans(self) -> dict[str, tuple[date, date]]:
+        """Return the first and the last session of each symbol over all frequencies, by symbol."""
+        found: dict[str, tuple[date, date]] = {}
+        for frequency, frame in self._frames.items():
+            rows = frame.group_by("symbol").agg(
+                pl.col("timestamp").to_physical().min().alias("first"),
+                pl.col("timestamp").to_physical().max().alias("last"),
+            )
+            firsts, lasts = (self._sessions_of(rows[side].to_numpy(), frequency) for side in ("first", "last"))
+            for symbol, first, last in zip(rows["symbol"].to_list(), firsts, lasts, strict=True):
+                known = found.get(symbol, (first, last))
+                found[symbol] = (min(known[0], first), max(known[1], last))
+        return dict(sorted(found.items()))
+
+    def _sessions_of(self, stamps: Integers, frequency: Frequency) -> list[date]:
+        days = [to_date(int(stamp)) for stamp in stamps]
+        if not frequency.is_intraday or not days:
+            return days
+        # A session may open on the eve in UTC, so the last instant may belong to the next day's.
+        calendar = get_calendar(self.calendar_name, min(days), _next_day(max(days)))
+        at = calendar.session_of_instants(stamps)
+        # A bar outside trading hours belongs to its UTC day, for want of a session.
+        return [calendar.sessions[i].item() if i >= 0 else day for i, day in zip(at.tolist(), days, strict=True)]
+
+    def _frequency(self, name: str | None) -> Frequency:
+        if name is None:
+            return DAILY if DAILY in self._frames else min(self._frames)
+        chosen = Frequency.parse(name)
+        if chosen not in self._frames:
+            raise RequestError(f"these bars are of frequency {', '.join(self.frequencies)}, not {name}")
+        return chosen
 
     def read_arrays(
         self,
@@ -130,29 +179,46 @@ class MemoryBars:
     ) -> MemoryBlock:
         """Return the bars of `symbols` from `start` to `end`, both included.
 
+        Parameters
+        ----------
+        start, end
+            Dates, which mean whole sessions; or instants, UTC if naive.
+        frequency
+            None is the only one, or daily where there are several.
+
         Raises
         ------
         RequestError
             The bars are of another frequency.
         """
-        if frequency not in (None, *self.frequencies):
-            raise RequestError(f"these bars are of frequency {self.frequencies[0]}, not {frequency}")
-        chosen = self._bars
+        chosen = self._frequency(frequency)
+        rows = self._frames[chosen]
         if symbols is not None:
-            chosen = chosen.filter(pl.col("symbol").is_in(list(symbols)))
-        if start is not None:
-            chosen = chosen.filter(pl.col("timestamp") >= _midnight(start))
-        if end is not None:
-            chosen = chosen.filter(pl.col("timestamp") < _midnight(date.fromordinal(end.toordinal() + 1)))
-        names = tuple(chosen["symbol"].unique().sort())
-        codes = chosen["symbol"].replace_strict({n: i for i, n in enumerate(names)}, return_dtype=pl.Int32)
+            rows = rows.filter(pl.col("symbol").is_in(list(symbols)))
+        first, last = self._range(start, end, chosen)
+        stamp = pl.col("timestamp").to_physical()
+        if first is not None:
+            rows = rows.filter(stamp >= first)
+        if last is not None:
+            rows = rows.filter(stamp <= last)
+        starts = series_starts(rows["symbol"])
+        lengths = np.diff(np.append(starts, rows.height))
         return MemoryBlock(
-            timestamps=chosen["timestamp"].to_physical().to_numpy(),
-            symbol_codes=codes.to_numpy().astype(np.int32),
-            symbols=names,
-            # Through the decimal's text: the one conversion that is sure to round correctly.
-            values={f: chosen[f].cast(pl.String).cast(pl.Float64).to_numpy() for f in fields},
+            timestamps=rows["timestamp"].to_physical().to_numpy(),
+            symbol_codes=np.repeat(np.arange(len(starts), dtype=np.int32), lengths),
+            symbols=tuple(rows["symbol"].gather(starts)),
+            values={field: to_floats(rows[field]) for field in fields},
         )
+
+    def _range(self, start: Any, end: Any, frequency: Frequency) -> tuple[int | None, int | None]:
+        first, last = parse_range(start, end, frequency)
+        if not frequency.is_intraday:
+            return first, last
+        if _is_date(start):
+            first = get_calendar(self.calendar_name, start, start).instants_between(start, start)[0]
+        if _is_date(end):
+            last = get_calendar(self.calendar_name, end, end).instants_between(end, end)[1]
+        return first, last
 
     def corporate_actions(
         self, symbols: Sequence[str] | None = None, known_at: int | None = None
@@ -166,8 +232,12 @@ class MemoryBars:
         return self._price_basis
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _is_date(side: Any) -> bool:
+    return isinstance(side, date) and not isinstance(side, datetime)
+
+
+def _next_day(day: date) -> date:
+    return date.fromordinal(day.toordinal() + 1)
 
 
 def day_microseconds(day: date) -> int:

@@ -2,70 +2,46 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from rustybt.data.portal.adjustments import ADJUSTED_BASES, AssetEvents, BookEvent, HistoryEvent, lay_out, unadjust
-from rustybt.errors import RequestError
+from rustybt.data.portal.adjustments import AssetEvents, HistoryEvent, lay_out, unadjust
+from rustybt.data.portal.panel_assets import PanelAssets
+from rustybt.data.portal.placing import Rows, place_bars
 from rustybt.market.bars import VALUE_COLUMNS
-from rustybt.market.request import DAY_MICROSECONDS
+from rustybt.market.calendars import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
+    from rustybt.data.portal.bar_provider import BarProvider, Floats
     from rustybt.data.portal.session_axis import SessionAxis
     from rustybt.market.assets import Asset
-    from rustybt.market.corporate_actions import CorporateAction
-
-#: Above this many bytes a panel loads only the assets that were asked for, else all once it was surprised twice.
-_LOAD_ALL_BYTES = 256 * 2**20
 
 
-class BarPanel:
-    """Raw bars of the loaded assets on the rows of an axis.
+class BarPanel(PanelAssets):
+    """Raw bars of the loaded assets on the rows of an axis of sessions, weeks or months.
 
     `arrays` holds open, high, low, close (NaN where no bar is), volume (0 there) and price: the close carried forward,
     adjusted when it crosses an ex-date, NaN before the first and after the last bar of the asset. `filled` is the close
     carried forward without adjustment, the base of adjusted prices in history.
     """
 
-    def __init__(self, provider: BarProvider, axis: SessionAxis, frequency: str = "1d") -> None:
-        self._provider = provider
-        self._frequency = frequency
-        self.axis = axis
-        self.assets: list[Asset] = []
-        self.columns: dict[int, int] = {}
+    def __init__(self, provider: BarProvider, axis: SessionAxis) -> None:
+        super().__init__(provider, axis)
         self.arrays: dict[str, Floats] = {}
         self.filled: Floats = np.empty((0, 0))
         self.events: list[AssetEvents] = []
-        #: What changes the book, and which assets have had their last session, by session of the simulation.
-        self.book: dict[int, list[BookEvent]] = {}
-        self.delisted: dict[int, list[Asset]] = {}
-        self._bases: dict[int, str] = {}
-        self._expected: dict[int, Asset] = {}
-        self._surprises = 0
-
-    def expect(self, asset: Asset) -> None:
-        """Note that the asset will be asked for, so that it is read together with others."""
-        self._expected.setdefault(asset.sid, asset)
 
     def load(self, asset: Asset) -> int:
         """Return the column of `asset`, reading its bars and those of all expected assets if it is new."""
         found = self.columns.get(asset.sid)
         if found is not None:
             return found
-        self.expect(asset)
-        self._surprises += 1
-        if self._surprises > 2 and self._size_of_all() <= _LOAD_ALL_BYTES:
-            lookup = self._provider.assets
-            for symbol in self._provider.symbols:
-                self.expect(lookup.lookup_symbol(symbol))
-        new = [a for sid, a in self._expected.items() if sid not in self.columns]
-        self.assets += new
-        self.columns.update({a.sid: i for i, a in enumerate(self.assets)})
+        new = self._enlist(asset, len(self.axis.sessions) * 7 * 8)
         self._append(new)
         self._reach_last_trades()
         return self.columns[asset.sid]
@@ -80,13 +56,10 @@ class BarPanel:
                 self._append(self.assets)
         return enough
 
-    def _size_of_all(self) -> int:
-        return len(self._provider.symbols) * len(self.axis.sessions) * 7 * 8
-
     def _append(self, assets: Sequence[Asset]) -> None:
         """Read the bars of `assets` and set them as the next columns."""
         arrays = self._read(assets)
-        actions = self._actions_of(assets)
+        actions = self.actions_of(assets)
         first = len(self.events)
         for i, asset in enumerate(assets):
             basis = self.basis(asset)
@@ -104,8 +77,7 @@ class BarPanel:
             )
             self.events.append(events)
             self._price_gaps(price[:, i], events.history)
-            for event in events.book:
-                self.book.setdefault(event.t, []).append(event)
+            self.enter_in_book(asset, events.book)
             self._end_of_life(asset, filled[:, i], price[:, i])
         arrays["price"] = price
         if self.arrays and first:
@@ -114,61 +86,19 @@ class BarPanel:
         self.arrays, self.filled = arrays, filled
 
     def _read(self, assets: Sequence[Asset]) -> dict[str, Floats]:
-        sessions = self.axis.sessions
-        shape = (len(sessions), len(assets))
-        arrays = {field: np.full(shape, np.nan) for field in VALUE_COLUMNS}
+        axis = self.axis
+        first = axis.first_day
+        if any(canonical_name(a.calendar_name) != axis.calendar.name for a in assets):
+            # A bar of another venue may have ended after the close of the session before.
+            first = min(first, datetime.fromtimestamp(axis.begin / 1e6, tz=UTC).date())
         block = self._provider.read_arrays(
             [a.symbol for a in assets],
-            start=_as_date(sessions[0]),
-            end=_as_date(sessions[-1]),
+            start=first,
+            end=_as_date(axis.sessions[-1]),
             fields=VALUE_COLUMNS,
-            frequency=self._frequency,
+            frequency=axis.frequency.name,
         )
-        labels: Integers = sessions.astype(np.int64) * DAY_MICROSECONDS
-        rows = np.minimum(np.searchsorted(labels, block.timestamps), len(labels) - 1)
-        place = {a.symbol: i for i, a in enumerate(assets)}
-        columns = np.array([place[s] for s in block.symbols], dtype=np.int64)[block.symbol_codes]
-        # Bars off the calendar's sessions have no row: ingest has reported them.
-        held = labels[rows] == block.timestamps
-        rows, columns = rows[held], columns[held]
-        for field, array in arrays.items():
-            array[rows, columns] = block.values[field][held]
-        return arrays
-
-    def _actions_of(self, assets: Sequence[Asset]) -> dict[str, list[CorporateAction]]:
-        by_symbol: dict[str, list[CorporateAction]] = {a.symbol: [] for a in assets}
-        currency = {a.symbol: a.currency for a in assets}
-        for action in self._provider.corporate_actions(list(by_symbol)):
-            if action.kind == "cash_dividend" and action.currency not in (None, currency[action.symbol]):
-                raise RequestError(
-                    f"{action.symbol} trades in {currency[action.symbol]} but pays {action.currency} on {action.ex_date}",
-                    hint="one run trades one currency: convert the dividend before ingest",
-                    symbol=action.symbol,
-                )
-            by_symbol[action.symbol].append(action)
-        return by_symbol
-
-    def basis(self, asset: Asset) -> str:
-        """Return how the asset's stored prices are adjusted."""
-        if asset.sid not in self._bases:
-            self._bases[asset.sid] = self._provider.price_basis(asset.symbol)
-        return self._bases[asset.sid]
-
-    @property
-    def unadjustable(self) -> list[Asset]:
-        """Loaded assets whose corporate actions are not applied, because their basis already holds them or is unknown."""
-        return [a for a in self.assets if self.basis(a) not in ADJUSTED_BASES]
-
-    @property
-    def unapplied(self) -> list[CorporateAction]:
-        """Events of the loaded assets, on the rows read, that change neither prices nor the book: spin-offs.
-
-        Those of `unadjustable` assets are not among them.
-        """
-        names = [a.symbol for a in self.assets if self.basis(a) in ADJUSTED_BASES]
-        events = self._provider.corporate_actions(names) if names else []
-        spin_offs = [a for a in events if a.kind == "spin_off"]
-        return [a for a in spin_offs if -self.axis.before < self.axis.t_of(a.ex_date) < self.axis.length]
+        return place_bars(block, assets, Rows(axis.keys, axis.closes, axis.begin, axis.calendar.name, axis.frequency))
 
     def _price_gaps(self, price: Floats, events: Sequence[HistoryEvent]) -> None:
         """Adjust prices that are carried forward over an ex-date."""
@@ -179,8 +109,7 @@ class BarPanel:
 
     def _end_of_life(self, asset: Asset, *prices: Floats) -> None:
         if asset.last_session is not None:
-            end = self.axis.row_of_day(asset.last_session) + 1
-            self.delisted.setdefault(end - self.axis.before, []).append(asset)
+            end = self.axis.end_of_life(asset.last_session) + self.axis.before
             for price in prices:
                 price[end:] = np.nan
 

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rustybt.data.portal.as_of_array import AsOfArray
-from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
-from rustybt.data.portal.panel import BarPanel
+from rustybt.data.portal.bar_axis import BarAxis
+from rustybt.data.portal.intraday_feed import IntradayFeed
+from rustybt.data.portal.resampled_bars import ResampledBars, anchor_of
 from rustybt.data.portal.session_axis import SessionAxis
+from rustybt.data.portal.session_feed import FIELDS, SessionFeed
 from rustybt.data.portal.source_bars import SourceBars
+from rustybt.data.portal.views import LongerView, SessionView, View
 from rustybt.data.sources.cached_source import with_cache
-from rustybt.errors import LookaheadError, RequestError
+from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
+from rustybt.market.calendars import get_calendar
 from rustybt.market.frequency import DAILY, Frequency
+from rustybt.market.resample import base_of, can_resample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import date
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
-    from rustybt.data.portal.adjustments import HistoryEvent
+    from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
+    from rustybt.data.portal.intraday_panel import IntradayPanel
+    from rustybt.data.portal.panel import BarPanel
 
-FIELDS = ("open", "high", "low", "close", "volume", "price")
 #: What `get_spot_value` and `data.current` answer; `last_traded` is a time, so it has no history.
 SPOT_FIELDS = (*FIELDS, "last_traded")
 
-Columns = slice | Integers
-
 
 class PolarsDataPortal:
-    """Daily bars of a bundle, or of a source, adjusted as of a clock.
+    """Bars of a bundle, or of a source, adjusted as of a clock.
 
     Parameters
     ----------
@@ -52,11 +54,21 @@ class PolarsDataPortal:
         Symbols of the data source that may be asked for; others are fetched when first asked for.
     start, end
         Dates served, both included; by default those of the bars. History reaches back beyond `start`.
+    frequency
+        Of the bars that move the clock; longer ones than those stored are made of them.
+
+    Attributes
+    ----------
+    axis
+        The sessions (weeks, months) served.
+    feed
+        Bars of the clock's frequency: what `data.current` reads.
 
     Raises
     ------
     RequestError
-        Neither bars nor a data source are given, the bars are not daily, or no session lies between the dates.
+        Neither bars nor a data source are given, there are no bars that the frequency could be made of, or no session lies
+        between the dates.
     """
 
     def __init__(
@@ -74,198 +86,209 @@ class PolarsDataPortal:
     ) -> None:
         self.use_cache = use_cache
         self.frequency = Frequency.parse(frequency)
-        if self.frequency != DAILY:
-            raise RequestError(f"the portal serves daily bars, not {self.frequency}", hint="use data_frequency='daily'")
         name = getattr(calendar, "name", calendar)
         if bars is None:
             if data_source is None:
                 raise RequestError("the portal needs bars", hint="pass bars=rb.bundle('us') or data_source=...")
             source = with_cache(data_source) if use_cache else data_source
             bars = SourceBars(source, symbols, start, end, calendar_name=name, frequency=self.frequency.name)
-        if self.frequency.name not in bars.frequencies:
-            raise RequestError(
-                f"these bars are of frequency {', '.join(bars.frequencies) or 'none'}: there are no daily ones to serve",
-                hint="ingest with --frequency 1d",
-            )
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
         first, last = span(bars) if start is None or end is None else (start, end)
-        self.axis = SessionAxis(name or bars.calendar_name, start or first, end or last)
-        self.panel = BarPanel(bars, self.axis, self.frequency.name)
-        self._as_of: dict[str, AsOfArray] = {}
-        self._warned: set[str] = set()
-        #: Session of the clock and last session that may be seen, counted from the first; None outside a run.
-        self.now_t: int | None = None
-        self.seen_t = self.axis.length - 1
-        #: Row of the last session that may be seen, and the arrays to read it from.
-        self.row = self.axis.before + self.seen_t
-        self.spot: dict[str, Floats] = self.panel.arrays
+        served = self._served(bars)
+        self._dates = (name or bars.calendar_name, start or first, end or last)
+        axis_frequency = DAILY if self.frequency.is_intraday else self.frequency
+        self.axis = SessionAxis(*self._dates, axis_frequency)
+        self.feed: SessionFeed | IntradayFeed
+        self._views: dict[str, View] = {}
+        self._served_bars = served
+        if self.frequency.is_intraday:
+            anchor = anchor_of(served, self.axis, self.frequency)
+            self.feed = IntradayFeed(served, BarAxis(self.axis, self.frequency, anchor))
+        else:
+            self.feed = SessionFeed(served, self.axis)
+        self._views[self.frequency.name] = self.feed
+        # Reads from outside a strategy move the clock for a moment.
+        self._reading = RLock()
+
+    def _served(self, bars: BarProvider) -> BarProvider:
+        wanted = self.frequency
+        if wanted.name not in bars.frequencies and base_of(wanted, bars.frequencies) is None:
+            held = ", ".join(bars.frequencies) or "none"
+            raise RequestError(
+                f"these bars are of frequency {held}: no bars of {wanted} can be made of them",
+                hint=f"ingest with --frequency {wanted}, or run on data_frequency={bars.frequencies[0]!r}"
+                if bars.frequencies
+                else "ingest bars first",
+            )
+        if wanted.name in bars.frequencies and (not wanted.is_intraday or DAILY.name in bars.frequencies):
+            return bars
+        return ResampledBars(bars, bars.calendar_name)
+
+    @property
+    def panel(self) -> BarPanel | IntradayPanel:
+        """The arrays of the feed, and what happens to their assets."""
+        return self.feed.panel
 
     # The clock -----------------------------------------------------------------------------------------------------
 
+    @property
+    def now_t(self) -> int | None:
+        """Session of the clock, counted from the first; None outside a run."""
+        return self.feed.now_t
+
     def set_clock(self, now_t: int, seen_t: int) -> None:
-        """Move the clock to session `now_t`, of which `seen_t` is the last one whose bars are known.
-
-        Before the session's first bar `seen_t` is ``now_t - 1``, and prices are adjusted for what happens in `now_t`.
-        """
-        self.now_t, self.seen_t = now_t, seen_t
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self.row = self.axis.before + self.seen_t
-        now = self._now()
-        if now == self.seen_t or not self.panel.arrays:
-            self.spot = self.panel.arrays
+        """Move the clock into session `now_t`, of whose end on everything up to session `seen_t` is known."""
+        if isinstance(self.feed, SessionFeed):
+            self.feed.set_clock(now_t, seen_t)
         else:
-            self.spot = {field: self._adjusted(field).at(now, 2) for field in FIELDS}
+            self.feed.set_clock(now_t, self.feed.axis.first_of(seen_t + 1) - 1)
 
-    def _now(self) -> int:
-        return self.seen_t if self.now_t is None else self.now_t
+    def before_open(self, t: int) -> None:
+        """Move the clock to session `t` before its first bar: prices are adjusted for what happens in it."""
+        self.set_clock(t, t - 1)
 
-    def session_of(self, dt: Any) -> int:
-        """Return the count of the last session that is complete at `dt`: a date means its session.
+    def at_bar(self, t: int, number: int) -> None:
+        """Move the clock to the end of a bar of session `t`, counted from 0."""
+        feed = self.feed
+        if isinstance(feed, SessionFeed):
+            feed.set_clock(t, t)
+        else:
+            feed.at_bar(t, feed.axis.first_of(t) + number)
 
-        Raises
-        ------
-        LookaheadError
-            In a run, that session has not closed yet.
-        """
+    def bar_ends(self, t: int) -> pd.DatetimeIndex:
+        """Return when the bars of session `t` are complete, in UTC: the closes that a run's clock shows."""
         import pandas as pd
 
-        stamp = pd.Timestamp(dt)
-        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-        while (row := self._row_of(stamp)) < 0:
-            self._reach(self.axis.before + 1, 1)
-        t = row - self.axis.before
-        if self.now_t is not None and t > self.seen_t:
-            seen = self.axis.sessions[self.row]
-            raise LookaheadError(
-                f"asked for {dt}, but at this point of the run the last known session is {seen}",
-                hint="read with data.current and data.history: they follow the clock",
-                asked=str(dt),
-                seen=str(seen),
-            )
-        return t
+        feed = self.feed
+        if isinstance(feed, IntradayFeed):
+            return feed.axis.ends_of(feed.axis.first_of(t), feed.axis.first_of(t + 1))
+        row = t + self.axis.before
+        close = self.axis.closes[row : row + 1].astype("datetime64[us]")
+        return pd.DatetimeIndex(close).as_unit("ns").tz_localize("UTC")
 
-    def _row_of(self, stamp: pd.Timestamp) -> int:
-        if stamp == stamp.normalize():
-            return self.axis.row_of_day(stamp.date())
-        instant = stamp.tz_localize(None).to_datetime64().astype("datetime64[us]").astype(np.int64)
-        return int(np.searchsorted(self.axis.closes, instant, side="right")) - 1
+    @property
+    def session(self) -> date:
+        """The session of the clock; outside a run, the last one."""
+        feed = self.feed
+        t = feed.now_t
+        if t is None:
+            t = feed.seen_t if isinstance(feed, SessionFeed) else feed.axis.session_of(feed.seen_r)
+        day: date = self.axis.sessions[t + self.axis.before].item()
+        return day
+
+    def is_open(self, asset: Asset) -> bool:
+        """Return whether the asset's venue trades in the present intraday bar; always for the venues of the clock.
+
+        Before the first bar of a session, the first bar counts. Runs on sessions do not ask.
+        """
+        feed = self.feed
+        if isinstance(feed, SessionFeed) or asset.calendar_name == self.axis.calendar_name:
+            return True
+        r = feed.seen_r
+        if feed.now_t is not None:
+            r = max(r, feed.axis.first_of(feed.now_t))
+        label = feed.axis.labels[r + feed.axis.before : r + feed.axis.before + 1]
+        day = self.session
+        calendar = get_calendar(asset.calendar_name, day - timedelta(days=7), day + timedelta(days=7))
+        return bool(calendar.session_of_instants(label)[0] >= 0)
 
     # Columns -------------------------------------------------------------------------------------------------------
 
     def column(self, asset: Asset) -> int:
-        """Return the column of the asset, loading its bars if they are not.
+        """Return the feed's column of an asset; see `SessionFeed.column`."""
+        return self.feed.column(asset)
 
-        Raises
-        ------
-        RequestError
-            `asset` is not an asset.
-        """
-        if not isinstance(asset, Asset):
-            raise RequestError(
-                f"expected an asset, not {type(asset).__name__} {asset!r}", hint=f"write symbol({str(asset)!r})"
-            )
-        known = self.panel.columns.get(asset.sid)
-        if known is not None:
-            return known
-        column = self.panel.load(asset)
-        self._as_of.clear()
-        self._refresh()
-        self._warn_of_bases()
-        return column
-
-    def columns(self, assets: Sequence[Asset]) -> Columns:
-        """Return the assets' columns, as a slice where they lie side by side."""
-        for asset in assets:
-            if isinstance(asset, Asset):
-                self.panel.expect(asset)
-        found = [self.column(asset) for asset in assets]
-        if found and found == list(range(found[0], found[0] + len(found))):
-            return slice(found[0], found[0] + len(found))
-        return np.array(found, dtype=np.int64)
-
-    def _warn_of_bases(self) -> None:
-        for basis, why in (
-            ("split_dividend_adjusted", "their prices already hold splits and dividends, so none is booked"),
-            ("unknown", "it is not known how their prices are adjusted, so no split or dividend is applied"),
-        ):
-            if basis in self._warned:
-                continue
-            names = [a.symbol for a in self.panel.unadjustable if self.panel.basis(a) == basis]
-            if names:
-                self._warned.add(basis)
-                more = ", ..." if len(names) > 5 else ""
-                warnings.warn(f"{', '.join(names[:5])}{more}: price basis {basis!r}; {why}", UserWarning, stacklevel=2)
+    def columns(self, assets: Sequence[Asset]) -> slice | Integers:
+        """Return the feed's columns of assets."""
+        return self.feed.columns(assets)
 
     # Reading -------------------------------------------------------------------------------------------------------
 
-    def window(self, columns: Columns, bar_count: int, field: str, end_t: int | None = None) -> Floats:
-        """Return a new array of the last `bar_count` sessions up to `end_t`, by default the last one that may be seen.
-
-        Returns
-        -------
-        array, shape (bar_count, n_assets)
-            Adjusted as of the clock when it ends at the last seen session, else as of its own end. NaN (volume: 0)
-            where no bar is.
+    def view(self, frequency: str | Frequency) -> View:
+        """Return the windows of a frequency: that of the clock, sessions, or a longer one.
 
         Raises
         ------
         RequestError
-            Unknown field, `bar_count` below 1, or the calendar knows no session that long ago.
+            It is finer than the clock's, or no whole number of its bars make one.
         """
-        if field not in FIELDS:
-            raise RequestError(f"history has no field {field!r}", hint=f"use one of {', '.join(FIELDS)}")
-        if not isinstance(bar_count, (int, np.integer)) or bar_count < 1:
-            raise RequestError(f"bar_count must be a whole number from 1 on, not {bar_count!r}")
-        end = self.seen_t if end_t is None else end_t
-        as_of = self._now() if end == self.seen_t else end
-        self._reach(bar_count - end - 1, bar_count)
-        stop = end + self.axis.before + 1
-        if not self.panel.arrays:
-            return np.empty((bar_count, 0))
-        array = self._adjusted(field).at(as_of, bar_count + 1)[stop - bar_count : stop]
-        return array[:, columns].copy() if isinstance(columns, slice) else array.take(columns, axis=1)
+        found = self._views.get(frequency) if isinstance(frequency, str) else None
+        if found is not None:
+            return found
+        wanted = Frequency.parse(frequency)
+        if wanted.name not in self._views:
+            self._views[wanted.name] = self._make_view(wanted)
+        return self._views[wanted.name]
 
-    def _reach(self, before: int, bar_count: int) -> None:
-        if before <= self.axis.before:
-            return
-        enough = self.panel.grow(before)
-        self._as_of.clear()
-        self._refresh()
-        if not enough:
+    def _make_view(self, wanted: Frequency) -> View:
+        feed = self.feed
+        if not can_resample(self.frequency, wanted):
             raise RequestError(
-                f"calendar {self.axis.calendar_name} begins {self.axis.sessions[0]}: a window of {bar_count} sessions "
-                "does not fit before the clock",
-                hint="ask for fewer bars",
+                f"history of {wanted} bars cannot be made of the {self.frequency} bars of this run",
+                hint=f"ask for {self.frequency.name!r} or longer bars, or run on data_frequency={wanted.name!r}",
             )
+        if isinstance(feed, SessionFeed):
+            return LongerView(feed, wanted)
+        if wanted.is_intraday:
+            return LongerView(feed, wanted)
+        if wanted == DAILY:
+            # An axis of its own: it may reach years back where the minutes do not.
+            return SessionView(SessionFeed(self._served_bars, SessionAxis(*self._dates)), feed)
+        sessions = self.view(DAILY)
+        return LongerView(sessions, wanted)  # type: ignore[arg-type]
 
-    def window_index(self, bar_count: int, end_t: int | None = None) -> pd.DatetimeIndex:
-        """Return the labels of the sessions of `window`."""
-        stop = (self.seen_t if end_t is None else end_t) + self.axis.before + 1
-        return self.axis.index[stop - bar_count : stop]
+    def window(self, columns: slice | Integers, bar_count: int, field: str) -> Floats:
+        """Return the last bars of the feed; see `SessionFeed.window`."""
+        return self.feed.window(columns, bar_count, field)
 
-    def _adjusted(self, field: str) -> AsOfArray:
-        found = self._as_of.get(field)
-        if found is None:
-            raw = self.panel.filled if field == "price" else self.panel.arrays[field]
-            found = self._as_of[field] = AsOfArray(raw, self._history_events(), field, self.axis.before)
+    def session_prices(self, asset: Asset) -> Floats:
+        """Return the price of an asset at the close of each session and of the one before the first, adjusted as of the last."""
+        view = self.view(DAILY if self.frequency.is_intraday else self.frequency)
+        columns = view.columns([asset])
+        last = self.axis.length - 1
+        self.set_clock(last, last)
+        found: Floats = view.window(columns, self.axis.length + 1, "price")[:, 0]
         return found
 
-    def _history_events(self) -> list[HistoryEvent]:
-        events = [e for of_asset in self.panel.events for e in of_asset.history]
-        return sorted(events, key=lambda e: (e.t, e.column))
-
-    def last_traded(self, column: int, row: int) -> Any:
-        """Return the label of the last session with a bar up to `row`, NaT when there is none."""
+    @contextmanager
+    def _clock_at(self, dt: Any, frequency: str | Frequency) -> Iterator[View]:
+        """Have the clock stand where `dt` says, not beyond where it stands in a run."""
         import pandas as pd
 
-        traded = np.flatnonzero(~np.isnan(self.panel.arrays["close"][: row + 1, column]))
-        return self.axis.index[traded[-1]] if traded.size else pd.NaT
+        view = self.view(frequency)
+        try:
+            stamp = pd.Timestamp(dt)
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"{dt!r} is no instant", hint="pass a date, or a time in UTC") from error
+        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+        is_date = not isinstance(dt, datetime) and (isinstance(dt, date) or _is_date_text(dt))
+        feed = self.feed
+        with self._reading:
+            if isinstance(feed, SessionFeed):
+                now = (feed.now_t, feed.seen_t)
+                at = feed.place_of(stamp)
+            else:
+                now = (feed.now_t, feed.seen_r)
+                at = feed.place_of(stamp, is_date=is_date)
+            moved = at != now[1]
+            if moved:
+                _put_clock(feed, None, at)
+            try:
+                yield view
+            finally:
+                if moved:
+                    _put_clock(feed, *now)
 
-    def get_spot_value(self, assets: Asset | Iterable[Asset], field: str, dt: Any, data_frequency: Any = DAILY) -> Any:
-        """Return the value of `field` in the session that is complete at `dt`, a list for several assets.
+    def get_spot_value(self, assets: Asset | Iterable[Asset], field: str, dt: Any, data_frequency: Any = None) -> Any:
+        """Return the value of `field` in the bar that is complete at `dt`, a list for several assets.
+
+        Parameters
+        ----------
+        dt
+            A date means its session's last bar; naive times are UTC. On daily bars midnight means that date, too.
+        data_frequency
+            By default that of the portal; ``1d`` on intraday bars sums the session up to `dt`.
 
         Raises
         ------
@@ -274,24 +297,26 @@ class PolarsDataPortal:
         RequestError
             Unknown field or frequency.
         """
-        self._check_frequency(data_frequency)
         if field not in SPOT_FIELDS:
             raise RequestError(f"no field {field!r}", hint=f"use one of {', '.join(SPOT_FIELDS)}")
-        t = self.session_of(dt)
-        if isinstance(assets, Asset):
-            return self._spot_at(assets, field, t)
-        return [self._spot_at(asset, field, t) for asset in assets]
+        with self._clock_at(dt, data_frequency or self.frequency) as view:
+            if isinstance(assets, Asset):
+                return self._spot(assets, field, view)
+            return [self._spot(asset, field, view) for asset in assets]
 
-    def _spot_at(self, asset: Asset, field: str, t: int) -> Any:
-        column = self.column(asset)
-        row = t + self.axis.before
+    def _spot(self, asset: Asset, field: str, view: View) -> Any:
+        feed = self.feed
+        column = feed.column(asset)
         if field == "last_traded":
-            return self.last_traded(column, row)
-        value = self.panel.arrays[field].item(row, column)
+            return feed.last_traded(column)
+        if view is feed:
+            value = float(feed.spot[field].item(feed.row, column))
+        else:
+            value = float(view.window(view.columns([asset]), 1, field)[0, 0])
         return int(value) if field == "volume" and value.is_integer() else value
 
     async def async_get_spot_value(
-        self, assets: Asset | Iterable[Asset], field: str, dt: Any, data_frequency: Any = DAILY
+        self, assets: Asset | Iterable[Asset], field: str, dt: Any, data_frequency: Any = None
     ) -> Any:
         """Return `get_spot_value` without blocking the caller's event loop."""
         return await asyncio.to_thread(self.get_spot_value, assets, field, dt, data_frequency)
@@ -303,9 +328,9 @@ class PolarsDataPortal:
         bar_count: int,
         frequency: str,
         field: str,
-        data_frequency: Any = DAILY,
+        data_frequency: Any = None,
     ) -> pd.DataFrame:
-        """Return `bar_count` sessions up to the one complete at `end_dt`, a column for each asset.
+        """Return `bar_count` bars up to the one complete at `end_dt`, a column for each asset.
 
         Raises
         ------
@@ -316,11 +341,12 @@ class PolarsDataPortal:
         """
         import pandas as pd
 
-        self._check_frequency(frequency)
-        self._check_frequency(data_frequency)
-        t = self.session_of(end_dt)
-        values = self.window(self.columns(assets), bar_count, field, t)
-        return pd.DataFrame(values, index=self.window_index(bar_count, t), columns=pd.Index(list(assets), dtype=object))
+        if data_frequency is not None:
+            self.view(data_frequency)
+        with self._clock_at(end_dt, frequency) as view:
+            values = view.window(view.columns(assets), bar_count, field)
+            index = view.index(bar_count)
+        return pd.DataFrame(values, index=index, columns=pd.Index(list(assets), dtype=object))
 
     async def async_get_history_window(
         self,
@@ -329,16 +355,31 @@ class PolarsDataPortal:
         bar_count: int,
         frequency: str,
         field: str,
-        data_frequency: Any = DAILY,
+        data_frequency: Any = None,
     ) -> pd.DataFrame:
         """Return `get_history_window` without blocking the caller's event loop."""
         return await asyncio.to_thread(
             self.get_history_window, assets, end_dt, bar_count, frequency, field, data_frequency
         )
 
-    def _check_frequency(self, frequency: str | Frequency) -> None:
-        if Frequency.parse(frequency) != self.frequency:
-            raise RequestError(f"this portal serves {self.frequency} bars, not {frequency}", hint="ask for '1d'")
+
+def _put_clock(feed: SessionFeed | IntradayFeed, now_t: int | None, seen: int) -> None:
+    if isinstance(feed, SessionFeed):
+        feed.now_t, feed.seen_t = now_t, seen
+        feed.refresh()
+    else:
+        feed.set_clock(now_t, seen)
+
+
+def _is_date_text(value: Any) -> bool:
+    """Return whether text names a date without a time."""
+    if not isinstance(value, str):
+        return False
+    try:
+        date.fromisoformat(value.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def span(bars: BarProvider) -> tuple[date, date]:

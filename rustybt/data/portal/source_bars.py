@@ -14,6 +14,7 @@ from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
 from rustybt.market.calendars import calendar_for
 from rustybt.market.corporate_actions import in_force
+from rustybt.market.frequency import DAILY, Frequency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _MOST_LISTED = 500
 #: History before the simulation that is fetched along; more is fetched when a longer window asks for it.
 _WARM_UP = timedelta(days=400)
+_WARM_UP_HOURS = timedelta(days=60)
+_WARM_UP_MINUTES = timedelta(days=7)
 #: An asset whose last bar lies closer to the end than this is taken to be still listed.
 _STILL_LISTED = timedelta(days=10)
 
@@ -71,10 +74,15 @@ class SourceBars:
         self._asked = (start, end)
         self._simulated: tuple[date, date] | None = None
         # What is fetched; None leaves the side open.
-        self._start = None if start is None else start - _WARM_UP
+        self._frequency = Frequency.parse(frequency)
+        self._start = None if start is None else start - _warm_up(self._frequency)
         self._end = end
         self.calendar_name = calendar_name or _calendar_of(source, symbols)
-        self.frequencies = (frequency,)
+        # A run on intraday bars reads days back from the source's own daily bars, which go further back.
+        self.frequencies = (
+            (self._frequency.name, DAILY.name) if self._frequency.is_intraday else (self._frequency.name,)
+        )
+        self._daily: SourceBars | None = None
         self._wanted = list(dict.fromkeys(symbols))
         self._bars = empty_bars()
         self._basis = "raw"
@@ -210,6 +218,8 @@ class SourceBars:
         frequency: str | None = None,
     ) -> MemoryBlock:
         """Return the bars of `symbols` from `start` to `end`, both included, fetching what lies before those held."""
+        if frequency == DAILY.name and self._frequency != DAILY:
+            return self._daily_bars().read_arrays(symbols, start, end, fields)
         names = list(self.symbols if symbols is None else symbols)
         for symbol in names:
             self.asset(symbol)
@@ -223,6 +233,17 @@ class SourceBars:
         )
         return held.read_arrays(names, start, end, fields, frequency)
 
+    def _daily_bars(self) -> SourceBars:
+        if self._daily is None:
+            self._daily = SourceBars(
+                self._source,
+                self.symbols,
+                *self.simulated(),
+                calendar_name=self.calendar_name,
+                progress=self._progress,
+            )
+        return self._daily
+
     def corporate_actions(
         self,
         symbols: Sequence[str] | None = None,
@@ -235,6 +256,13 @@ class SourceBars:
     def price_basis(self, symbol: str) -> str:  # noqa: ARG002 - one for all
         """Return how the source delivers prices."""
         return self._basis
+
+
+def _warm_up(frequency: Frequency) -> timedelta:
+    """Return how much history is fetched along: days for minutes, weeks for hours."""
+    if not frequency.is_intraday:
+        return _WARM_UP
+    return _WARM_UP_MINUTES if frequency.seconds < 900 else _WARM_UP_HOURS
 
 
 def _calendar_of(source: FetchesBars, symbols: Sequence[str]) -> str:

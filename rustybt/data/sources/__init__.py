@@ -1,6 +1,7 @@
 """Sources promise bars: one interface for vendors, files and frames, and one path into a bundle."""
 
 from rustybt.data.sources.base import DataSource
+from rustybt.data.sources.bundle_source import BundleDataSource
 from rustybt.data.sources.cached_source import CachedDataSource
 from rustybt.data.sources.csv.source import CSVDataSource
 from rustybt.data.sources.csvdir import CSVDirDataSource
@@ -11,6 +12,7 @@ from rustybt.data.sources.ingest.report import IngestReport, QuarantinedRow
 from rustybt.data.sources.registry import SourceInfo, get_source, list_sources, source_from_provenance, source_info
 
 __all__ = [
+    "BundleDataSource",
     "CSVDataSource",
     "CSVDirDataSource",
     "CachedDataSource",

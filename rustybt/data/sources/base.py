@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rustybt.data.adapters.limits import VendorLimits
     from rustybt.data.adapters.series import StreamedBar
+    from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.counted import CacheUse
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.ingest.plan import IngestPlan
@@ -107,6 +108,11 @@ class DataSource(ABC):
 
     def calendar_name(self) -> str | None:
         """Return the trading calendar of the delivered symbols where the caller chose one; None otherwise."""
+        return None
+
+    def opened_bundle(self, frequency: str | Frequency = "1d") -> Bundle | None:
+        """Return the bundle whose bars of `frequency` are this source's, for a run to read and to pin; None where none is."""
+        del frequency
         return None
 
     def fetch_sync(

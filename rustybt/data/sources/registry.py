@@ -130,6 +130,7 @@ class _Entry:
 
 
 _BUILT_INS = (
+    _Entry("bundle", "rustybt.data.sources.bundle_source", "BundleDataSource"),
     _Entry("csv", "rustybt.data.sources.csv.source", "CSVDataSource"),
     _Entry("csvdir", "rustybt.data.sources.csvdir", "CSVDirDataSource"),
     _Entry("frame", "rustybt.data.sources.frame", "FrameDataSource"),

@@ -1,4 +1,4 @@
-"""The chart as inline SVG, for the HTML page: needs no package, stays sharp, follows the reader's colour scheme."""
+"""Equity and drawdown as inline SVG, for the HTML page: needs no package, stays sharp, follows the reader's colours."""
 
 from __future__ import annotations
 
@@ -7,17 +7,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.trading.report.ticks import date_ticks, short_amount, value_label, value_ticks
+from rustybt.trading.report.axes import (
+    FOOT,
+    Scale,
+    as_days,
+    date_grid,
+    finite_range,
+    joined,
+    level,
+    opening,
+    polylines,
+    stretches,
+    time_scale,
+    upright,
+)
+from rustybt.trading.report.figures import percent
+from rustybt.trading.report.ticks import short_amount, value_label, value_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rustybt.trading.report.curve import Curve, Floats
+    from rustybt.trading.report.curve import Curve
 
-WIDTH, LEFT, RIGHT = 1000, 74, 14
 EQUITY_TOP, EQUITY_HEIGHT = 12, 330
 DRAWDOWN_TOP, DRAWDOWN_HEIGHT = 372, 110
-HEIGHT = 530
+HEIGHT = DRAWDOWN_TOP + DRAWDOWN_HEIGHT + FOOT
 
 
 def draw(curves: Sequence[Curve], currency: str = "USD") -> str:
@@ -25,80 +39,47 @@ def draw(curves: Sequence[Curve], currency: str = "USD") -> str:
     sessions = [curve.sessions for curve in curves]
     first = min(days[0] for days in sessions).astype("datetime64[D]")
     last = max(days[-1] for days in sessions).astype("datetime64[D]")
-    x = _Scale(float(first.astype(np.int64)), float(last.astype(np.int64)), LEFT, WIDTH - RIGHT)
-    ticks = value_ticks(
-        min(min(curve.values.min(), curve.starting_value) for curve in curves),
-        max(max(curve.values.max(), curve.starting_value) for curve in curves),
-    )
-    y = _Scale(ticks[0], ticks[-1], EQUITY_TOP + EQUITY_HEIGHT, EQUITY_TOP)
-    depth = min(curves[0].max_drawdown, -0.01)
-    loss_ticks = value_ticks(depth, 0.0, 3)
-    down = _Scale(loss_ticks[0], 0.0, DRAWDOWN_TOP + DRAWDOWN_HEIGHT, DRAWDOWN_TOP)
+    x = time_scale(first, last)
+    starts = np.array([curve.starting_value for curve in curves])
+    ticks = value_ticks(*finite_range([starts, *(curve.values for curve in curves)]))
+    y = Scale(ticks[0], ticks[-1], EQUITY_TOP + EQUITY_HEIGHT, EQUITY_TOP)
+    loss_ticks = value_ticks(min(curves[0].max_drawdown, -0.01), 0.0, 3)
+    down = Scale(loss_ticks[0], 0.0, DRAWDOWN_TOP + DRAWDOWN_HEIGHT, DRAWDOWN_TOP)
     parts = [
-        (
-            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-            f'aria-label="Portfolio value and drawdown, {first} to {last}">'
-        )
-    ]
-    for day, label in date_ticks(first.item(), last.item()):
-        at = x.at(float(np.datetime64(day, "D").astype(np.int64)))
-        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{EQUITY_TOP}" y2="{HEIGHT - 48}"/>')
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 28}" text-anchor="middle">{label}</text>')
-    parts += [_level(y.at(value), short_amount(value)) for value in ticks]
-    parts += [_level(down.at(value), f"{value:.0%}") for value in loss_ticks]
-    parts += [
-        _upright(EQUITY_TOP + EQUITY_HEIGHT / 2, value_label(currency)),
-        _upright(DRAWDOWN_TOP + DRAWDOWN_HEIGHT / 2, "drawdown (%)"),
-        f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">session</text>',
+        opening("equity", "Portfolio value and drawdown", _description(curves, first, last), HEIGHT),
+        *date_grid(first, last, x, EQUITY_TOP, DRAWDOWN_TOP + DRAWDOWN_HEIGHT),
+        *(level(y.at(value), short_amount(value)) for value in ticks),
+        *(level(down.at(value), f"{value:.0%}") for value in loss_ticks),
+        upright(EQUITY_TOP + EQUITY_HEIGHT / 2, value_label(currency)),
+        upright(DRAWDOWN_TOP + DRAWDOWN_HEIGHT / 2, "drawdown (%)"),
     ]
     for number, curve in reversed(list(enumerate(curves))):
-        points = _points(x, y, curve, curve.values)
-        parts.append(f'<polyline class="line line{number % 4}" points="{points}"/>')
-    area = _points(x, down, curves[0], curves[0].drawdown)
-    start, end = area.split(" ", 1)[0].split(",")[0], area.rsplit(" ", 1)[-1].split(",")[0]
-    parts.append(f'<polygon class="loss" points="{start},{DRAWDOWN_TOP} {area} {end},{DRAWDOWN_TOP}"/>')
-    parts.append(f'<polyline class="lossline" points="{area}"/></svg>')
-    return "\n".join(parts)
+        parts += polylines(x.all(as_days(curve.sessions)), y.all(curve.values), f"line line{number % 4}")
+    across, depth = x.all(as_days(curves[0].sessions)), down.all(curves[0].drawdown)
+    for stretch in stretches(depth):
+        area = joined(across[stretch], depth[stretch])
+        start, end = area.split(" ", 1)[0].split(",")[0], area.rsplit(" ", 1)[-1].split(",")[0]
+        parts.append(f'<polygon class="loss" points="{start},{DRAWDOWN_TOP} {area} {end},{DRAWDOWN_TOP}"/>')
+    parts += polylines(across, depth, "lossline")
+    return "\n".join([*parts, "</svg>"])
+
+
+def _description(curves: Sequence[Curve], first: np.datetime64, last: np.datetime64) -> str:
+    ends = ", ".join(f"{curve.name} {percent(curve.total_return, 1, sign=True)}" for curve in curves)
+    return (
+        f"At the close of each session, {first} to {last}: {ends}; deepest drawdown {percent(curves[0].max_drawdown)}."
+    )
 
 
 def legend(curves: Sequence[Curve]) -> str:
     """Return the names and total returns of the curves, in their colours."""
+    return keys([(curve.name, percent(curve.total_return, 1, sign=True)) for curve in curves])
+
+
+def keys(names: Sequence[tuple[str, str]]) -> str:
+    """Return names with a figure each, in the colours of the lines of a chart."""
     items = [
-        f'<span class="key"><i class="swatch swatch{number % 4}"></i>{escape(curve.name)} '
-        f"<b>{curve.total_return:+,.1%}</b></span>"
-        for number, curve in enumerate(curves)
+        f'<span class="key"><i class="swatch swatch{number % 4}"></i>{escape(name)} <b>{escape(figure)}</b></span>'
+        for number, (name, figure) in enumerate(names)
     ]
     return f'<p class="legend">{"".join(items)}</p>'
-
-
-class _Scale:
-    """A linear map of values to pixels."""
-
-    def __init__(self, low: float, high: float, at_low: float, at_high: float) -> None:
-        self._low, self._at_low = low, at_low
-        self._factor = (at_high - at_low) / (high - low) if high > low else 0.0
-
-    def at(self, value: float) -> float:
-        """Return the pixel of one value."""
-        return self._at_low + (value - self._low) * self._factor
-
-    def all(self, values: Floats) -> Floats:
-        """Return the pixels of an array."""
-        return np.asarray(self._at_low + (values - self._low) * self._factor, dtype=np.float64)
-
-
-def _points(x: _Scale, y: _Scale, curve: Curve, values: Floats) -> str:
-    across = x.all(curve.sessions.astype("datetime64[D]").astype(np.float64))
-    up = y.all(values)
-    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across.tolist(), up.tolist(), strict=True))
-
-
-def _level(at: float, label: str) -> str:
-    return (
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        f'<text class="tick" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{escape(label)}</text>'
-    )
-
-
-def _upright(at: float, label: str) -> str:
-    return f'<text class="label" transform="translate(14 {at:.0f}) rotate(-90)" text-anchor="middle">{escape(label)}</text>'

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rustybt.trading.report import charts, tables
+from rustybt.trading.report.context import ReportContext
 from rustybt.trading.report.drawing import draw, legend
+from rustybt.trading.report.figures import money, percent
 from rustybt.trading.report.style import STYLE
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rustybt.trading.report.curve import Curve
-
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@dataclass(frozen=True, slots=True)
-class ReportContext:
-    """What a page says beside the curve.
-
-    Parameters
-    ----------
-    title
-        Heading of the page.
-    currency
-        Of the account; the unit of the value axis. Empty when it is not known.
-    notice
-        A sentence the reader must not miss, such as that the bars are generated; empty for none.
-    pin, provenance, quality
-        Which data was used, where it came from and how good it is, as Mappings; None leaves the table out.
-    metrics
-        Name and value of each figure of merit, in order; floats are shown with four significant digits.
-    transactions
-        One Mapping per fill with at least `symbol`, `amount` and `price`.
-    replay_command
-        The command line that proves the result again.
-    """
-
-    title: str = "Backtest"
-    currency: str = "USD"
-    notice: str = ""
-    pin: Mapping[str, Any] | None = None
-    provenance: Mapping[str, Any] | None = None
-    quality: Mapping[str, Any] | None = None
-    metrics: Mapping[str, Any] | None = None
-    transactions: Sequence[Mapping[str, Any]] = ()
-    replay_command: str = ""
 
 
 def write_page(curves: Sequence[Curve], path: str | os.PathLike[str], context: ReportContext | None = None) -> Path:
@@ -64,27 +30,29 @@ def write_page(curves: Sequence[Curve], path: str | os.PathLike[str], context: R
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(curves, context or ReportContext()), encoding="utf-8")
+    # A lone half of a surrogate pair, which a file name may hold, is no UTF-8.
+    target.write_text(render(curves, context or ReportContext()), encoding="utf-8", errors="replace")
     return target
 
 
 def render(curves: Sequence[Curve], context: ReportContext) -> str:
-    """Return the page as HTML."""
-    curve = curves[0]
+    """Return the page as HTML; without a curve it says that no session was run."""
     body = [
         f"<h1>{escape(context.title)}</h1>",
-        f'<p class="sub">{len(curve.sessions):,} sessions, {curve.sessions[0]} to {curve.sessions[-1]}</p>',
-        f'<p class="notice">{escape(context.notice)}</p>' if context.notice else "",
-        _headline(curve, context),
-        legend(curves),
-        draw(curves, context.currency),
-        "<h2>Monthly returns</h2>",
-        _months(curve),
-        _section("Figures", _pairs(context.metrics)),
-        _section("Trades", _trades(context.transactions, context.currency)),
-        _section("Data: the pin", _pairs(context.pin)),
-        _section("Data: provenance", _pairs(context.provenance)),
-        _section("Data: quality", _pairs(context.quality)),
+        _when(curves, context),
+        _alert("Incomplete", _incomplete(curves, context)) if context.incomplete else "",
+        _alert("", context.notice) if context.notice else "",
+        *(
+            _performance(curves, context)
+            if curves
+            else ['<p class="sub">No session was run: there is nothing to draw.</p>']
+        ),
+        _section("Figures", tables.pairs(context.metrics)),
+        _section("Notes", "".join(f"<p>{escape(note)}</p>" for note in context.notes)),
+        _section("Data: the pin", tables.pairs(context.pin)),
+        _section("Data: provenance", tables.pairs(context.provenance)),
+        _section("Data: quality of what was read", tables.flagged(context.run_quality)),
+        _section("Data: quality", tables.pairs(context.quality)),
         f"<p>Prove it again: <code>{escape(context.replay_command)}</code></p>" if context.replay_command else "",
         f"<footer>RustyBT · written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</footer>",
     ]
@@ -96,17 +64,60 @@ def render(curves: Sequence[Curve], context: ReportContext) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{content}\n</main></body></html>\n'
 
 
+def _performance(curves: Sequence[Curve], context: ReportContext) -> list[str]:
+    """Return what is drawn and counted of a run that has sessions."""
+    curve = curves[0]
+    return [
+        _headline(curve, context),
+        legend(curves),
+        draw(curves, context.currency),
+        _section("Monthly returns", tables.months(curve)),
+        _section("Worst drawdowns", tables.drawdowns(curve)),
+        _section("Exposure", charts.exposure(curve.sessions, context.exposure, context.currency)),
+        _section("Rolling figures", charts.rolling(curve.sessions, context.returns)),
+        _section("Distribution of session returns", charts.distribution(context.returns)),
+        _section("Trades", tables.trades(context.transactions, context.currency)),
+        _section("Trades on prices", charts.prices(context)),
+        _section("Holdings at the end", tables.holdings(context.holdings, float(curve.values[-1]), context.currency)),
+        _section("Recorded by the strategy, last values", tables.pairs(context.recorded)),
+    ]
+
+
+def _when(curves: Sequence[Curve], context: ReportContext) -> str:
+    """Return the sessions, and what their dates mean."""
+    of = f" of the calendar {context.calendar}" if context.calendar else ""
+    if not curves:
+        return ""
+    days = curves[0].sessions
+    count = f"{len(days):,} session{'' if len(days) == 1 else 's'}"
+    said = f"{count}, {days[0]} to {days[-1]}. Dates are sessions{of}, values those at its close; instants are UTC."
+    return f'<p class="sub">{escape(said)}</p>'
+
+
+def _incomplete(curves: Sequence[Curve], context: ReportContext) -> str:
+    count = len(curves[0].sessions) if curves else 0
+    ran = f"only the {count:,} before it {'is' if count == 1 else 'are'} shown" if count else "no session was finished"
+    return f"the run stopped at an error, {ran}. {context.incomplete}"
+
+
+def _alert(word: str, text: str) -> str:
+    return f'<p class="notice">{f"<b>{escape(word)}:</b> " if word else ""}{escape(text)}</p>'
+
+
 def _headline(curve: Curve, context: ReportContext) -> str:
     depth, high, low = curve.worst
-    unit = escape(context.currency)
     cards = [
-        ("Final value", f"{curve.values[-1]:,.2f} {unit}".strip(), f"from {curve.starting_value:,.2f} {unit}".strip()),
-        ("Total return", f"{curve.total_return:+,.2%}", f"{_years(curve):.1f} years"),
-        ("Deepest drawdown", f"{depth:.2%}", f"{high} to {low}" if depth < 0 else "never below a high"),
-        ("Trades", f"{len(context.transactions):,}", "fills"),
+        (
+            "Final value",
+            money(float(curve.values[-1]), context.currency),
+            f"from {money(curve.starting_value, context.currency)}",
+        ),
+        ("Total return", percent(curve.total_return, sign=True), f"{_years(curve):.1f} years"),
+        ("Deepest drawdown", percent(depth), f"{high} to {low}" if depth < 0 else "never below a high"),
+        ("Trades", f"{len(context.transactions):,}", "fills" if context.transactions else "nothing was traded"),
     ]
     inner = "".join(
-        f'<div class="card"><span>{escape(name)}</span><b>{value}</b><small>{detail}</small></div>'
+        f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b><small>{escape(detail)}</small></div>'
         for name, value, detail in cards
     )
     return f'<div class="cards">{inner}</div>'
@@ -116,80 +127,5 @@ def _years(curve: Curve) -> float:
     return float((curve.sessions[-1] - curve.sessions[0]).astype(int)) / 365.25
 
 
-def _months(curve: Curve) -> str:
-    rows = []
-    for year, months, total in curve.monthly_returns():
-        cells = "".join(_month_cell(value) for value in months)
-        rows.append(f'<tr><th scope="row">{year}</th>{cells}{_month_cell(total, "total")}</tr>')
-    heads = "".join(f'<th scope="col">{name}</th>' for name in (*MONTHS, "Year"))
-    return (
-        f'<div class="wide"><table class="months"><thead><tr><th></th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _month_cell(value: float | None, kind: str = "") -> str:
-    if value is None:
-        return "<td></td>"
-    strength = min(abs(value) / 0.10, 1.0) * 0.55  # 10 % a month has the full colour
-    colour = f"rgba(46,125,80,{strength:.2f})" if value >= 0 else f"rgba(179,55,47,{strength:.2f})"
-    text = f"{value:+.1%}" if value else "0.0%"
-    return f'<td class="{kind}" style="background:{colour}">{text}</td>'
-
-
-def _trades(transactions: Sequence[Mapping[str, Any]], currency: str) -> str:
-    if not transactions:
-        return ""
-    totals: dict[str, list[float]] = {}
-    for fill in transactions:
-        row = totals.setdefault(str(fill["symbol"]), [0, 0, 0.0])
-        amount = float(fill["amount"])
-        row[0 if amount > 0 else 1] += 1
-        row[2] += abs(amount) * float(fill["price"])
-    lines = [
-        f'<tr><th scope="row">{escape(symbol)}</th><td>{buys}</td><td>{sells}</td><td>{turnover:,.0f}</td></tr>'
-        for symbol, (buys, sells, turnover) in sorted(totals.items())
-    ]
-    heading = f"turnover ({escape(currency)})" if currency else "turnover"
-    head = f"<tr><th>symbol</th><th>buys</th><th>sells</th><th>{heading}</th></tr>"
-    return f'<table class="plain"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
-
-
 def _section(title: str, content: str) -> str:
     return f"<h2>{escape(title)}</h2>\n{content}" if content else ""
-
-
-def _pairs(values: Mapping[str, Any] | None) -> str:
-    if not values:
-        return ""
-    rows = [
-        f'<tr><th scope="row">{escape(str(name).replace("_", " "))}</th><td>{escape(shown)}</td></tr>'
-        for name, value in values.items()
-        if (shown := _shown(value)) != ""
-    ]
-    return f'<table class="plain pairs">{"".join(rows)}</table>'
-
-
-def _shown(value: Any) -> str:
-    """Return one value as text a person reads; long lists are cut with their count."""
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
-    if isinstance(value, (int, float)):
-        return _number(value)
-    if isinstance(value, Mapping):
-        return _joined(f"{key}: {_shown(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return _joined(_shown(item) for item in value)
-    return str(value)
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.2f}"
-
-
-def _joined(parts: Iterable[str], most: int = 12) -> str:
-    listed = list(parts)
-    tail = f" and {len(listed) - most:,} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + tail

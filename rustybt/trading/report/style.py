@@ -22,6 +22,10 @@ h1 { font-size: 26px; margin: 0; } h2 { font-size: 17px; margin: 32px 0 8px; }
 .chart .grid { stroke: var(--rule); stroke-width: 1; }
 .chart text { fill: var(--soft); font-size: 12px; } .chart .label { fill: var(--ink); }
 .line { fill: none; stroke-width: 1.2; stroke-linejoin: round; } .line0 { stroke: var(--one); stroke-width: 1.9; }
+circle.line { fill: currentColor; } .buy { fill: var(--four); } .sell { fill: var(--loss); }
+.buy, .sell { stroke: var(--paper); stroke-width: 0.6; } .up { color: var(--four); } .fall { color: var(--loss); }
+.bar { fill: var(--four); opacity: 0.75; } .down { fill: var(--loss); }
+h3 { font-size: 15px; font-weight: 600; margin: 16px 0 2px; }
 .line1 { stroke: var(--two); } .line2 { stroke: var(--three); } .line3 { stroke: var(--four); }
 .loss { fill: var(--loss); opacity: 0.22; } .lossline { fill: none; stroke: var(--loss); stroke-width: 1; }
 .wide { overflow-x: auto; }

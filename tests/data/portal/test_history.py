@@ -90,7 +90,7 @@ def test_a_window_is_the_callers_own(plain):
         (("vwap", 2, "1d"), "no field 'vwap'"),
         (("close", 0, "1d"), "from 1 on"),
         (("close", 2.5, "1d"), "from 1 on"),
-        (("close", 2, "1m"), "not 1m"),
+        (("close", 2, "1m"), "1m bars cannot be made of the 1d bars"),
         (("close", 2, "2d"), "unknown frequency"),
     ],
 )

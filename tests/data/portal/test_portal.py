@@ -53,15 +53,15 @@ def test_the_seeds_path_is_the_same_portal():
     assert SeedPortal is PolarsDataPortal
 
 
-def test_it_needs_bars_and_daily_ones(make_bars):
+def test_it_needs_bars_and_those_of_the_frequency_or_finer(make_bars):
     with pytest.raises(RequestError, match="needs bars"):
         PolarsDataPortal()
-    with pytest.raises(RequestError, match="not 1h"):
+    with pytest.raises(RequestError, match="no bars of 1h can be made"):
         PolarsDataPortal(bars=make_bars({"A": [1]}), frequency="1h")
     with pytest.raises(RequestError, match="empty"):
         PolarsDataPortal(bars=MemoryBars(empty_bars()))
-    with pytest.raises(RequestError, match="of frequency 1h: there are no daily ones"):
-        PolarsDataPortal(bars=MemoryBars(empty_bars(), frequency="1h"))
+    with pytest.raises(RequestError, match="of frequency 1d: no bars of 1m"):
+        PolarsDataPortal(bars=make_bars({"A": [1]}), frequency="minute")
 
 
 def test_no_session_between_the_dates_is_refused(make_bars):
@@ -82,7 +82,7 @@ def test_spot_values_are_those_of_the_last_complete_session(make_bars):
     assert portal.get_spot_value(a, "close", pd.Timestamp("2020-01-03 16:00", tz="America/New_York")) == 11.0
     with pytest.raises(RequestError, match="no field"):
         portal.get_spot_value(a, "vwap", "2020-01-03")
-    with pytest.raises(RequestError, match="not minute"):
+    with pytest.raises(RequestError, match="1m bars cannot be made"):
         portal.get_spot_value(a, "close", "2020-01-03", "minute")
 
 
@@ -165,13 +165,21 @@ def test_a_dividend_in_another_currency_is_refused(make_bars):
         portal.column(portal.asset_finder.lookup_symbol("A"))
 
 
-def test_bars_off_the_calendars_sessions_have_no_row(make_bars):
-    # Seven days of a 24/7 market on the sessions of New York: Thursday, Friday, Monday ...
+def test_a_bar_of_another_venue_is_seen_when_it_is_complete_and_not_before(make_bars):
+    # Seven days of a 24/7 market, each complete at midnight UTC, on the closes of New York at 21:00: Thursday's bar is known
+    # on Friday, those of Friday to Sunday on Monday, as one.
     bars = make_bars({"A": [1, 2, 3, 4, 5, 6, 7]}, calendar="24/7")
     portal = PolarsDataPortal(calendar="XNYS", bars=bars, start=date(2020, 1, 2), end=date(2020, 1, 8))
     asset = bars.assets.lookup_symbol("A")
-    window = portal.get_history_window([asset], "2020-01-08", 5, "1d", "close")
-    assert list(window[asset]) == [1.0, 2.0, 5.0, 6.0, 7.0]
+
+    def window(field):
+        return portal.get_history_window([asset], "2020-01-08", 5, "1d", field)[asset].tolist()
+
+    assert window("close")[1:] == [1.0, 4.0, 5.0, 6.0]
+    assert np.isnan(window("close")[0])
+    assert window("open")[1:] == [1.0, 2.0, 5.0, 6.0]
+    volumes = window("volume")
+    assert volumes[2] == 3 * volumes[1]
 
 
 def test_bars_in_memory_answer_like_a_bundle(make_bars):

@@ -1,0 +1,343 @@
+"""Intraday bars as (bar x asset) arrays: a stretch of sessions around the clock, never more than fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rustybt.data.portal.adjustments import (
+    ADJUSTED_BASES,
+    BookEvent,
+    Dividend,
+    book_events,
+    dividend_amount,
+    dividend_factor,
+    unadjust,
+)
+from rustybt.data.portal.panel_assets import PanelAssets
+from rustybt.data.portal.placing import Rows, place_bars
+from rustybt.market.bars import VALUE_COLUMNS
+from rustybt.market.calendars import canonical_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from rustybt.data.portal.bar_axis import BarAxis
+    from rustybt.data.portal.bar_provider import BarBlock, BarProvider, Floats
+    from rustybt.market.assets import Asset
+
+#: Six fields of eight bytes.
+_CELL_BYTES = 48
+#: What is held ahead of the clock.
+_STRETCH_BYTES = 224 * 2**20
+#: Bars read in one go; the reader needs about as much again.
+_READ_ROWS = 1_500_000
+#: Days looked back for a last price, one stretch after the other.
+_LOOK_BACK = (4, 10, 40, 160, 640, 2_560, 10_240)
+
+
+@dataclass(slots=True)
+class BarEvent:
+    """From bar `r` on, all bars of `column` before it are multiplied; the factor of a dividend is known when `r` is read."""
+
+    r: int
+    column: int
+    price_factor: float
+    volume_factor: float
+    #: Cash a share, where the factor is still to be computed.
+    amount: float = 0.0
+
+
+class IntradayPanel(PanelAssets):
+    """Raw bars of the loaded assets, from bar `low` to bar `high` (excluded) of an axis.
+
+    `arrays` holds open, high, low, close (NaN where no bar is), volume (0 there) and price: the close carried forward,
+    adjusted when it crosses an ex-date, NaN before the first and after the last session of the asset.
+    """
+
+    def __init__(self, provider: BarProvider, axis: BarAxis) -> None:
+        super().__init__(provider, axis.sessions)
+        self.bars = axis
+        self.arrays: dict[str, Floats] = {}
+        self.low = self.high = 0
+        #: What changes history, by bar, and what could not be placed yet, since the axis begins later.
+        self.events: list[BarEvent] = []
+        self._earlier: list[tuple[int, BookEvent]] = []
+        self._r = 0
+        self._depth = 1
+
+    # Loading -------------------------------------------------------------------------------------------------------
+
+    def load(self, asset: Asset) -> int:
+        """Return the column of `asset`, reading the bars of all expected assets over the held stretch if it is new."""
+        found = self.columns.get(asset.sid)
+        if found is not None:
+            return found
+        first = len(self.assets)
+        new = self._enlist(asset, self._stretch_bytes())
+        actions = self.actions_of(new)
+        for i, one in enumerate(new):
+            events = book_events(one, actions[one.symbol], self.basis(one), self.axis)
+            self.enter_in_book(one, events)
+            self._earlier += ((first + i, event) for event in events)
+        self._place_events()
+        held = (self.high - self.low) * len(self.assets) * _CELL_BYTES
+        if not self.arrays or held > 2 * _STRETCH_BYTES:
+            self.arrays, self.low, self.high = {}, 0, 0
+            self.reach(self._r, self._depth)
+            return self.columns[asset.sid]
+        before, self.arrays = self.arrays, self._read(self.low, self.high, new)
+        self._carry(0, self.high - self.low, self._last_prices(new, self.low), range(first, first + len(new)))
+        self.arrays = {f: np.concatenate((before[f], a), axis=1) for f, a in self.arrays.items()}
+        return self.columns[asset.sid]
+
+    def _place_events(self) -> None:
+        """Find the bars of events, as far back as the axis reaches."""
+        waiting = self._earlier
+        self._earlier = []
+        for column, event in waiting:
+            if event.t > -self.axis.before:
+                self.events.append(_bar_event(event, column, self.bars))
+            else:
+                self._earlier.append((column, event))
+        self.events.sort(key=lambda event: (event.r, event.column))
+
+    def grow(self, bars: int) -> bool:
+        """Have an axis of at least `bars` bars ahead of the simulation; return False when the calendar begins later."""
+        enough = self.bars.grow(bars)
+        self._place_events()
+        return enough
+
+    def _stretch_bytes(self) -> int:
+        bars = self.high - self.low or self.bars.first_of(21) - self.bars.first_of(0)
+        return max(1, bars) * _CELL_BYTES
+
+    def reach(self, r: int, depth: int = 1) -> None:
+        """Hold bars ``r - depth + 1`` to `r`, and as many ahead as fit."""
+        first = r - depth + 1
+        self._r = r
+        if self.low <= first and r < self.high:
+            return
+        if self.low <= r < self.high:
+            # Twice as far back as asked: the next window may be longer.
+            start = max(min(first, r - 2 * depth), -self.bars.before)
+            low, high = self._session_start(start), self.high
+        else:
+            low = self._session_start(max(min(first, r + 1 - self._depth), -self.bars.before))
+            high = self._stretch_end(self.bars.session_of(r))
+        self._depth = max(self._depth, depth)
+        self._move(low, high)
+
+    def _session_start(self, r: int) -> int:
+        return self.bars.first_of(self.bars.session_of(r))
+
+    def _stretch_end(self, t: int) -> int:
+        """Return the bar after the last one to hold from session `t` on: whole months if one fits."""
+        axis = self.bars
+        most = _STRETCH_BYTES // (_CELL_BYTES * max(1, len(self.assets)))
+        first = axis.first_of(t)
+        last = t
+        while last + 1 < self.axis.length and axis.first_of(last + 2) - first <= most:
+            last += 1
+        if last + 1 < self.axis.length:
+            months = self.axis.sessions[self.axis.before :].astype("datetime64[M]")
+            ends = [at for at in range(max(t, 0), last + 1) if months[at] != months[at + 1]]
+            last = ends[-1] if ends else last
+        return axis.first_of(last + 1)
+
+    def _move(self, low: int, high: int) -> None:
+        """Hold bars `low` to `high` instead, keeping those that are held already."""
+        keep_low, keep_high = max(low, self.low), min(high, self.high)
+        if not self.assets:
+            self.low, self.high = low, high
+            return
+        held, self.arrays = self.arrays, {}
+        if keep_low >= keep_high or not held:
+            keep_low = keep_high = low
+        rows = slice(keep_low - self.low, keep_high - self.low)
+        # A copy, so that what is left behind makes room before more is read.
+        kept = {field: values[rows].copy() for field, values in held.items()} if keep_high > keep_low else {}
+        del held
+        self.low = self.high = 0
+        ahead = self._read(keep_high, high, self.assets) if keep_high < high else {}
+        behind = self._read(low, keep_low, self.assets) if low < keep_low else {}
+        parts = [part for part in (behind, kept, ahead) if part]
+        if len(parts) == 1:
+            self.arrays = parts[0]
+        else:
+            self.arrays = {f: np.concatenate([part.pop(f) for part in parts]) for f in (*VALUE_COLUMNS, "price")}
+        self.low, self.high = low, high
+        everything = range(len(self.assets))
+        if behind or not kept:
+            stop = keep_low - low if kept else high - low
+            self._carry(0, stop, self._last_prices(self.assets, low), everything)
+        if kept and ahead:
+            start = keep_high - low
+            self._carry(start, high - low, self.arrays["price"][start - 1].copy(), everything)
+
+    def _read(self, low: int, high: int, assets: Sequence[Asset]) -> dict[str, Floats]:
+        """Read bars `low` to `high`; `price` is the close still."""
+        axis = self.bars
+        arrays = {field: np.full((high - low, len(assets)), np.nan) for field in (*VALUE_COLUMNS, "price")}
+        rows = slice(low + axis.before, high + axis.before)
+        begin = int(axis.ends[rows.start - 1]) if rows.start else int(axis.labels[rows.start])
+        where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency)
+        first = begin if any(self._is_foreign(a) for a in assets) else int(axis.labels[rows.start])
+        size = max(1, _READ_ROWS // (high - low))
+        for at in range(0, len(assets), size):
+            group = assets[at : at + size]
+            block = self._provider.read_arrays(
+                [a.symbol for a in group],
+                start=_day(first),
+                end=_day(int(axis.ends[rows.stop - 1]) - 1),
+                fields=VALUE_COLUMNS,
+                frequency=axis.frequency.name,
+            )
+            for field, values in place_bars(block, group, where).items():
+                arrays[field][:, at : at + size] = values
+        self._unadjust(arrays, low, assets)
+        np.nan_to_num(arrays["volume"], copy=False, nan=0.0)
+        arrays["price"][:] = arrays["close"]
+        return arrays
+
+    def _is_foreign(self, asset: Asset) -> bool:
+        return canonical_name(asset.calendar_name) != self.axis.calendar.name
+
+    def _unadjust(self, arrays: dict[str, Floats], low: int, assets: Sequence[Asset]) -> None:
+        adjusted = [i for i, asset in enumerate(assets) if self.basis(asset) == "split_adjusted"]
+        if not adjusted:
+            return
+        actions = self.actions_of([assets[i] for i in adjusted])
+        days = self._days(low, low + len(arrays["close"]))
+        for i in adjusted:
+            column = unadjust({f: arrays[f][:, i] for f in VALUE_COLUMNS}, days, actions[assets[i].symbol])
+            for field in VALUE_COLUMNS:
+                arrays[field][:, i] = column[field]
+
+    def _days(self, low: int, high: int) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
+        """Return the session of each bar."""
+        first, last = self.bars.session_of(low), self.bars.session_of(high - 1)
+        counts = np.diff([self.bars.first_of(t) for t in range(first, last + 2)])
+        return np.repeat(self.axis.sessions[first + self.axis.before : last + 1 + self.axis.before], counts)
+
+    # Prices carried forward ----------------------------------------------------------------------------------------
+
+    def _carry(self, start: int, stop: int, last: Floats, columns: range) -> None:
+        """Carry closes forward through rows `start` to `stop`, beginning with `last`; the arrays hold just these columns."""
+        import pandas as pd
+
+        price = self.arrays["price"]
+        block = np.concatenate((last[None, :], price[start:stop]))
+        traded = ~np.isnan(block[1:])
+        price[start:stop] = pd.DataFrame(block, copy=False).ffill().to_numpy()[1:]
+        del block
+        here = {column: i for i, column in enumerate(columns)}
+        for event in self.events:
+            row = event.r - self.low
+            i = here.get(event.column)
+            if i is None or not start <= row < stop:
+                continue
+            if event.amount:
+                event.price_factor = dividend_factor(
+                    event.amount, float(last[i] if row == start else price[row - 1, i])
+                )
+            after = np.flatnonzero(traded[row - start :, i])
+            price[row : row + int(after[0]) if after.size else stop, i] *= event.price_factor
+        for column, i in here.items():
+            ended = self.assets[column].last_session
+            if ended is not None:
+                row = self.bars.first_of(self.axis.end_of_life(ended)) - self.low
+                price[max(row, start) : stop, i] = np.nan
+
+    def last_trade(self, column: int, row: int) -> int | None:
+        """Return the instant at which the last bar of an asset up to `row` of the arrays was complete, None if there is none."""
+        traded = np.flatnonzero(~np.isnan(self.arrays["close"][: row + 1, column]))
+        if traded.size:
+            return self.bars.end_of(self.low + int(traded[-1]))
+        label, _ = self._last_bars([self.assets[column]], self.low)[0]
+        return None if label is None else int(self.axis.calendar.bar_ends(np.array([label]), self.bars.frequency)[0])
+
+    def _last_prices(self, assets: Sequence[Asset], low: int) -> Floats:
+        """Return the last close of each asset before bar `low`, adjusted for what has happened since, NaN where none is."""
+        until = (
+            self.axis.sessions[self.bars.session_of(low) - 1 + self.axis.before].item()
+            if low > -self.bars.before
+            else None
+        )
+        found = self._last_bars(assets, low)
+        return np.array(
+            [
+                np.nan if label is None else self._carried(price, asset, _day(label), until)
+                for asset, (label, price) in zip(assets, found, strict=True)
+            ]
+        )
+
+    def _last_bars(self, assets: Sequence[Asset], low: int) -> list[tuple[int | None, float]]:
+        """Return label and close of the last bar of each asset before bar `low`."""
+        until = int(self.bars.labels[low + self.bars.before])
+        end = _day(until)
+        found: list[tuple[int | None, float]] = [(None, np.nan)] * len(assets)
+        missing = [i for i, a in enumerate(assets) if a.first_session is not None and a.first_session <= end]
+        for days in _LOOK_BACK:
+            if not missing:
+                break
+            start = end - timedelta(days=days)
+            block = self._provider.read_arrays(
+                [assets[i].symbol for i in missing],
+                start=start,
+                end=end,
+                fields=("close",),
+                frequency=self.bars.frequency.name,
+            )
+            for i in missing:
+                found[i] = _last_before(block, assets[i].symbol, until)
+            end = start - timedelta(days=1)
+            # Nothing lies before an asset's first session.
+            missing = [i for i in missing if found[i][0] is None and (assets[i].first_session or start) <= end]
+        return found
+
+    def _carried(self, price: float, asset: Asset, traded: date, until: date | None) -> float:
+        """Return a price of the day `traded` as it stands after the session `until`."""
+        basis = self.basis(asset)
+        if basis not in ADJUSTED_BASES or until is None:
+            return price
+        actions = self.actions_of([asset])[asset.symbol]
+        if basis == "split_adjusted":
+            days = np.array([traded], dtype="datetime64[D]")
+            price = float(unadjust({"close": np.array([price])}, days, actions)["close"][0])
+        for action in actions:
+            if traded < action.ex_date <= until:
+                if action.kind == "cash_dividend":
+                    price *= dividend_factor(float(dividend_amount(action, actions, basis)), price)
+                else:
+                    price *= float(action.price_factor)
+        if asset.last_session is not None and asset.last_session < until:
+            return float("nan")
+        return price
+
+
+def _last_before(block: BarBlock, symbol: str, until: int) -> tuple[int | None, float]:
+    """Return label and close of a symbol's last bar that is labelled before an instant."""
+    if symbol not in block.symbols:
+        return None, np.nan
+    rows = np.flatnonzero((block.symbol_codes == block.symbols.index(symbol)) & (block.timestamps < until))
+    if not rows.size:
+        return None, np.nan
+    at = rows[np.argmax(block.timestamps[rows])]
+    closes = block.values["close"]
+    return int(block.timestamps[at]), float(closes[at])
+
+
+def _bar_event(event: BookEvent, column: int, bars: BarAxis) -> BarEvent:
+    r = bars.first_of(event.t)
+    if isinstance(event, Dividend):
+        return BarEvent(r, column, 1.0, 1.0, float(event.amount))
+    return BarEvent(r, column, event.price_factor, 1 / event.price_factor)
+
+
+def _day(instant: int) -> date:
+    return datetime.fromtimestamp(instant / 1e6, tz=UTC).date()

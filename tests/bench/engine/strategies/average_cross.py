@@ -1,0 +1,28 @@
+"""Hold an equal part of each asset while its 20-session average is above its 50-session one."""
+
+from rustybt.api import order_target_percent, symbol
+
+ASSETS = 50
+FAST = 20
+SLOW = 50
+
+
+def initialize(context):
+    context.universe = [symbol(f"SYM{number:04d}") for number in range(ASSETS)]
+    context.bars = 0
+
+
+def handle_data(context, data):
+    context.bars += 1
+    if context.bars < SLOW:
+        return
+    prices = data.history(context.universe, "price", SLOW, "1d")
+    fast = prices.tail(FAST).mean()
+    slow = prices.mean()
+    for asset in context.universe:
+        held = context.portfolio.positions[asset].amount > 0
+        if fast[asset] > slow[asset]:
+            if not held:
+                order_target_percent(asset, 1 / ASSETS)
+        elif held:
+            order_target_percent(asset, 0)
