@@ -246,7 +246,7 @@ class TradingAlgorithm:
 
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
-            held = self._source.opened_bundle(DAILY) if isinstance(self._source, DataSource) else None
+            held = self._source.opened_bundle(self._frequency) if isinstance(self._source, DataSource) else None
             if held is not None:
                 return held
             source = with_cache(self._source, self._store) if self._use_cache else self._source

@@ -11,7 +11,7 @@ from rustybt.cli.bundle_facts import counted
 from rustybt.cli.cache import app
 from rustybt.cli.cache_flags import is_local
 from rustybt.cli.command import command
-from rustybt.cli.options import Frequency, SymbolsFile, open_store, read_symbols
+from rustybt.cli.options import Frequency, SymbolsFile, VendorEnd, VendorStart, open_store, read_symbols
 from rustybt.cli.source_options import VENDOR_OPTIONS, read_source, taking
 from rustybt.errors import RequestError, StorageError
 
@@ -26,21 +26,6 @@ _Symbols = Annotated[
     list[str] | None,
     typer.Option("--symbols", metavar="A,B", help="These symbols; commas, or given more than once."),
 ]
-_Start = Annotated[
-    str | None,
-    typer.Option(
-        "--start",
-        "-s",
-        metavar="D",
-        help="First date or instant, ISO, included (UTC). Absent: all the vendor has, at most 10 years.",
-    ),
-]
-_End = Annotated[
-    str | None,
-    typer.Option(
-        "--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC). Absent: up to the last final bar."
-    ),
-]
 
 
 @command(app, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -52,8 +37,8 @@ def warm(
     source: SourceName,
     symbols: _Symbols = None,
     symbols_file: SymbolsFile = None,
-    start: _Start = None,
-    end: _End = None,
+    start: VendorStart = None,
+    end: VendorEnd = None,
     frequency: Frequency = "1d",
     **options: Any,
 ) -> int:

@@ -32,6 +32,7 @@ from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rustybt.cli.terminal import Terminal
 
@@ -90,13 +91,7 @@ def csv(
     """
     pairs = options["column_map"]
     given = {**options, "path": path, "column_map": read_pairs(pairs, "--column-map") if pairs else None}
-    request = {
-        "bundle": bundle,
-        "symbols": read_symbols(symbols, symbols_file),
-        "start": start,
-        "end": end,
-        "frequency": frequency,
-    }
+    request = _request(bundle, symbols, symbols_file, start, end, frequency)
     return ingest(terminal, "csv", given, request, plan=plan, strict=strict, replace=replace)
 
 
@@ -123,13 +118,7 @@ def csvdir(
 
     Example: rustybt ingest csvdir --csvdir DIR
     """
-    request = {
-        "bundle": bundle,
-        "symbols": read_symbols(symbols, symbols_file),
-        "start": start,
-        "end": end,
-        "frequency": frequency,
-    }
+    request = _request(bundle, symbols, symbols_file, start, end, frequency)
     options = {
         "path": csvdir,
         "calendar": calendar,
@@ -163,13 +152,7 @@ def bundle_(
     """
     from rustybt.config import load_settings
 
-    request = {
-        "bundle": bundle,
-        "symbols": read_symbols(symbols, symbols_file),
-        "start": start,
-        "end": end,
-        "frequency": frequency,
-    }
+    request = _request(bundle, symbols, symbols_file, start, end, frequency)
     options = {"bundle": from_, "home": str(load_settings(terminal.settings_overrides).home)}
     return ingest(terminal, "bundle", options, request, plan=plan, strict=strict, replace=replace)
 
@@ -209,13 +192,7 @@ def _registered(name: str) -> Any:
         max_stale: MaxStale = None,
     ) -> int:
         """Read from a registered source; its own options are listed by `rustybt sources info NAME`."""
-        request = {
-            "bundle": bundle,
-            "symbols": read_symbols(symbols, symbols_file),
-            "start": start,
-            "end": end,
-            "frequency": frequency,
-        }
+        request = _request(bundle, symbols, symbols_file, start, end, frequency)
         cache = CacheMode.of(no_cache=no_cache, offline=offline, max_stale=max_stale)
         ways = {"plan": plan, "strict": strict, "replace": replace}
         return ingest(terminal, name, read_options(ctx.args), request, cache=cache, **ways)
@@ -223,6 +200,14 @@ def _registered(name: str) -> Any:
     built = new_command()
     built.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(with_flags(run))
     return typer.main.get_command(built)
+
+
+def _request(
+    bundle: str, symbols: list[str] | None, file: Path | None, start: str | None, end: str | None, frequency: str
+) -> dict[str, Any]:
+    """Return what every ingest is asked for, as `DataSource.ingest_to_bundle` takes it."""
+    named = read_symbols(symbols, file)
+    return {"bundle": bundle, "symbols": named, "start": start, "end": end, "frequency": frequency}
 
 
 def read_options(words: list[str]) -> dict[str, Any]:

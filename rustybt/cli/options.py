@@ -50,6 +50,21 @@ Start = Annotated[
     str | None, typer.Option("--start", "-s", metavar="D", help="First date or instant, ISO, included (UTC).")
 ]
 End = Annotated[str | None, typer.Option("--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC).")]
+VendorStart = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        "-s",
+        metavar="D",
+        help="First date or instant, ISO, included (UTC). Absent: all the vendor has, at most 10 years.",
+    ),
+]
+VendorEnd = Annotated[
+    str | None,
+    typer.Option(
+        "--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC). Absent: up to the last final bar."
+    ),
+]
 Frequency = Annotated[str, typer.Option("--frequency", metavar="F", help="1m, 5m, 15m, 30m, 1h, 1d, 1w or 1M.")]
 Bundle = Annotated[str, typer.Option("--bundle", "-b", metavar="B", help="Bundle to write.", show_default=False)]
 Plan = Annotated[bool, flag("--plan", text="Say what would be read, and write nothing.")]

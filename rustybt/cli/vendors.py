@@ -16,6 +16,8 @@ from rustybt.cli.options import (
     Replace,
     Strict,
     SymbolsFile,
+    VendorEnd,
+    VendorStart,
     flag,
     read_symbols,
 )
@@ -47,22 +49,6 @@ _Symbols = Annotated[
         help="These symbols; commas, or given more than once. All that are listed if absent.",
     ),
 ]
-_Start = Annotated[
-    str | None,
-    typer.Option(
-        "--start",
-        "-s",
-        metavar="D",
-        help="First date or instant, ISO, included (UTC). Absent: all the vendor has, at most 10 years.",
-    ),
-]
-_End = Annotated[
-    str | None,
-    typer.Option(
-        "--end", "-e", metavar="D", help="Last date or instant, ISO, included (UTC). Absent: up to the last final bar."
-    ),
-]
-
 #: Parameter -> annotation; each vendor's source takes them under these names.
 TRANSPORT: dict[str, Any] = {
     "base_url": BaseUrl,
@@ -172,8 +158,8 @@ _REQUEST: dict[str, tuple[Any, Any]] = {
     "bundle": (Bundle, inspect.Parameter.empty),
     "symbols": (_Symbols, None),
     "symbols_file": (SymbolsFile, None),
-    "start": (_Start, None),
-    "end": (_End, None),
+    "start": (VendorStart, None),
+    "end": (VendorEnd, None),
     "frequency": (Frequency, "1d"),
 }
 _WAYS: dict[str, tuple[Any, Any]] = {"plan": (Plan, False), "strict": (Strict, False), "replace": (Replace, False)}

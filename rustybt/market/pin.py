@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Pin:
         Version of rustybt.
     frequency
         Frequency of the bars that were read.
+    parts
+        The pins of the bundles that were read together, each as its bundle gives it; empty for one bundle. Then `bundle`
+        and `content_hash` are made of theirs as `joined` says, and `version` is 0: there is no such bundle.
     """
 
     bundle: str
@@ -43,11 +47,31 @@ class Pin:
     adjustment: str = ""
     package_version: str = ""
     frequency: str = "1d"
+    parts: tuple[Pin, ...] = ()
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pin]) -> Self:
+        """Return one pin of several bundles that are read together.
+
+        The content hash is the SHA-256 of the parts' hashes, lower case hexadecimal, joined by line feeds, in their order.
+        """
+        digests = "\n".join(part.content_hash.removeprefix("sha256:") for part in parts)
+        return cls(
+            bundle="+".join(part.bundle for part in parts),
+            version=0,
+            content_hash=hashlib.sha256(digests.encode("ascii")).hexdigest(),
+            parts=tuple(parts),
+        )
+
+    @property
+    def bundles(self) -> tuple[Pin, ...]:
+        """One pin for each bundle that was read: the parts, or this pin itself."""
+        return self.parts or (self,)
 
     @property
     def reference(self) -> str:
-        """The bundle and version as commands take them: ``us@3``."""
-        return f"{self.bundle}@{self.version}"
+        """The bundle and version as commands take them: ``us@3``; of several, joined: ``us@3+crypto@5``."""
+        return "+".join(part.reference for part in self.parts) or f"{self.bundle}@{self.version}"
 
     def differences(self, other: Pin) -> dict[str, tuple[Any, Any]]:
         """Return each field in which `other` differs, with both values, this pin's first."""
@@ -55,8 +79,10 @@ class Pin:
         return {name: (mine, theirs) for name, mine, theirs in pairs if mine != theirs}
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; `parts` only where there are some."""
+        plain = asdict(self)
+        parts = plain.pop("parts")
+        return {**plain, "parts": [part.to_json() for part in self.parts]} if parts else plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -71,4 +97,5 @@ class Pin:
         missing = [name for name in ("bundle", "version", "content_hash") if name not in known]
         if missing:
             raise RequestError(f"not a pin: {', '.join(missing)} missing", hint="take the pin.json of a saved result")
-        return cls(**{**known, "version": int(known["version"])})
+        parts = tuple(cls.from_json(part) for part in known.get("parts") or ())
+        return cls(**{**known, "version": int(known["version"]), "parts": parts})

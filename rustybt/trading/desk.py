@@ -15,6 +15,7 @@ from rustybt.trading.commission import CommissionModel
 from rustybt.trading.control_desk import ControlDesk
 from rustybt.trading.ledger import Ledger
 from rustybt.trading.order_desk import OrderDesk
+from rustybt.trading.perf import PERF_COLUMNS
 from rustybt.trading.portfolio import Account, Portfolio
 from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule
 from rustybt.trading.slippage import SlippageModel
@@ -181,8 +182,14 @@ class Desk:
             raise RequestError(
                 "record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)"
             )
-        self.recorded |= {str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}
-        self.recorded |= kwargs
+        values = {**{str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}, **kwargs}
+        taken = PERF_COLUMNS.intersection(values)
+        if taken:
+            name = min(taken)
+            raise RequestError(
+                f"record({name}=...): the result has a column {name} of its own", hint=f"record it as my_{name}"
+            )
+        self.recorded |= values
 
     # Controls ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
 from rustybt.trading.lots import exact, truncate
-from rustybt.trading.nano import guard, half_even, times, to_nano
+from rustybt.trading.nano import FLOAT_SAFE, guard, half_even, times, to_nano
 from rustybt.trading.position import Position, Positions
 from rustybt.trading.transaction import Transaction
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from rustybt.data.portal.bar_provider import Floats
     from rustybt.market.assets import Asset
 
-# Prices up to this, times 1e9, fit an int64.
+#: So many holdings are valued quicker one by one than as arrays.
+_FEW = 32
+_UNKNOWN = float("nan")
+# Values up to this, times 1e9, fit an int64.
 _INT64_PRICES = 9.0e9
 # Larger holdings are summed as integers of Python.
 _INT64_AMOUNT = 2**62
@@ -58,6 +61,8 @@ class Ledger:
         self.changes = 0
         self._columns: np.ndarray[Any, Any] | None = None
         self._amounts: np.ndarray[Any, Any] | None = None
+        #: Last known prices, as long as nothing is traded.
+        self._marks: list[int] | None = None
 
     @property
     def portfolio_value(self) -> int:
@@ -75,7 +80,7 @@ class Ledger:
         if position.amount == 0:
             del self.positions[position.asset]
             self.view.pop(position.asset, None)
-        self._columns = None
+        self._columns = self._marks = None
         self.changes += 1
 
     # Trading -------------------------------------------------------------------------------------------------------
@@ -160,19 +165,9 @@ class Ledger:
         if self._columns is None:
             self._place(column_of)
         held = prices[self._columns]
-        known = held == held  # noqa: PLR0124 - NaN differs from itself
-        if known.all() and float(np.abs(held).max()) < _INT64_PRICES:
-            marks = np.rint(held * 1e9).astype(np.int64)
-            for position, mark in zip(self.positions.values(), marks.tolist(), strict=True):
-                position.price_nano = mark
-                position.last_sale_date = dt
-            self._revalue_at(marks, held)
+        if len(held) > _FEW and self._mark_at_once(held, dt):
             return
-        for position, price in zip(self.positions.values(), held.tolist(), strict=True):
-            if price == price:  # noqa: PLR0124
-                position.price_nano = to_nano(price)
-                position.last_sale_date = dt
-        self.revalue()
+        self._mark_each(held.tolist(), dt)
 
     def _place(self, column_of: Callable[[Asset], int]) -> None:
         """Note where the holdings' prices are found, and their amounts as one array where all are whole."""
@@ -181,32 +176,59 @@ class Ledger:
         fits = all(type(a) is int and -_INT64_AMOUNT < a < _INT64_AMOUNT for a in amounts)
         self._amounts = np.array(amounts, dtype=np.int64) if fits else None
 
-    def _revalue_at(self, marks: np.ndarray[Any, Any], prices: Floats) -> None:
-        """Sum the holdings in 64 bits where they are sure to fit, one by one otherwise."""
-        amounts = self._amounts
-        if amounts is None or float(np.abs(amounts * prices).sum()) > _INT64_PRICES:
-            self.revalue()
-            return
-        values = amounts * marks
-        longs, shorts = values > 0, values < 0
-        self.long_value, self.short_value = int(values[longs].sum()), int(values[shorts].sum())
-        self.longs_count, self.shorts_count = int(longs.sum()), int(shorts.sum())
-        self.positions_value = self.long_value + self.short_value
-
-    def revalue(self) -> None:
-        """Sum the holdings at their last known prices."""
+    def _mark_each(self, prices: list[float], dt: Any) -> None:
+        """Value the holdings one by one; for few of them quicker than arrays, and right for all."""
         long_value = short_value = longs = shorts = 0
-        for position in self.positions.values():
-            value = position.amount * position.price_nano if type(position.amount) is int else position.value_nano
+        marks = []
+        for position, price in zip(self.positions.values(), prices, strict=True):
+            if price == price:  # noqa: PLR0124 - NaN differs from itself
+                position.price_nano = to_nano(price)
+                position.last_sale_date = dt
+            marks.append(position.price_nano)
+            value = position.value_nano
             if value > 0:
                 long_value += value
                 longs += 1
             elif value < 0:
                 short_value += value
                 shorts += 1
-        self.long_value, self.short_value = guard(long_value), guard(short_value)
+        self._set_values(guard(long_value), guard(short_value), longs, shorts)
+        self._marks = marks
+
+    def _mark_at_once(self, prices: Floats, dt: Any) -> bool:
+        """Value the holdings in 64 bits; return False, and change nothing, where one has no price or the sum may not fit."""
+        amounts = self._amounts
+        if amounts is None:
+            return False
+        # NaN is not below anything.
+        if not (np.abs(prices).max() < FLOAT_SAFE and np.abs(amounts * prices).sum() < _INT64_PRICES):
+            return False
+        marks = np.rint(prices * 1e9).astype(np.int64)
+        values = amounts * marks
+        longs = values > 0
+        long_value, longs_count = int(values[longs].sum()), int(np.count_nonzero(longs))
+        shorts_count = int(np.count_nonzero(values)) - longs_count
+        self._set_values(long_value, int(values.sum()) - long_value, longs_count, shorts_count)
+        self._marks = marks.tolist()
+        for position, mark in zip(self.positions.values(), self._marks, strict=True):
+            position.price_nano = mark
+            position.last_sale_date = dt
+        return True
+
+    def _set_values(self, long_value: int, short_value: int, longs: int, shorts: int) -> None:
+        self.long_value, self.short_value = long_value, short_value
         self.longs_count, self.shorts_count = longs, shorts
         self.positions_value = long_value + short_value
+
+    def last_prices(self) -> list[int]:
+        """Return the last known price of each holding in units of 1e-9, in the order of `positions`; not to be changed."""
+        if self._marks is None:
+            self._marks = [position.price_nano for position in self.positions.values()]
+        return self._marks
+
+    def revalue(self) -> None:
+        """Sum the holdings at their last known prices."""
+        self._mark_each([_UNKNOWN] * len(self.positions), None)
 
 
 def _times_decimal(amount: float, cash: Decimal) -> int:

@@ -14,8 +14,8 @@ NANO = 10**9
 #: Largest magnitude of the book, in units of 1e-9: 10^29 of currency.
 LIMIT = 10**38
 
-# A product below this has an error under half a unit, so that rounding it is right.
-_FLOAT_SAFE = 2.0e6
+#: A product of a float below this with 10^9 has an error under half a unit, so that rounding it is right.
+FLOAT_SAFE = 2.0e6
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ONE = Decimal(1)
 
@@ -30,7 +30,7 @@ def to_nano(value: float | Decimal) -> int:
     RequestError
         It is not finite, or beyond 10^29.
     """
-    if isinstance(value, float) and -_FLOAT_SAFE < value < _FLOAT_SAFE:
+    if isinstance(value, float) and -FLOAT_SAFE < value < FLOAT_SAFE:
         return round(value * 1e9)
     if isinstance(value, int):
         return guard(value * NANO)

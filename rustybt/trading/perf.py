@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 #: Columns that hold lists of dicts.
 CELL_COLUMNS = ("transactions", "orders", "positions")
+#: Columns that every run has: recorded values bear other names.
+PERF_COLUMNS = frozenset(
+    (
+        *("period_open", "period_close", "period_label", "trading_days"),
+        *("starting_cash", "ending_cash", "starting_value", "ending_value", "starting_exposure", "ending_exposure"),
+        *("portfolio_value", "capital_used", "pnl", "returns", "algorithm_period_return"),
+        *("long_value", "short_value", "long_exposure", "short_exposure", "longs_count", "shorts_count"),
+        *("gross_leverage", "net_leverage", "max_leverage"),
+        *("algo_volatility", "sharpe", "sortino", "max_drawdown", "alpha", "beta"),
+        *("benchmark_period_return", "benchmark_volatility", "excess_return", "treasury_period_return"),
+        *CELL_COLUMNS,
+    )
+)
 
 
 def session_dates(closes: Any) -> list[str]:

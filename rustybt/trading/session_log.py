@@ -90,7 +90,7 @@ class SessionLog:
                 short_value=ledger.short_value,
                 longs_count=ledger.longs_count,
                 shorts_count=ledger.shorts_count,
-                positions=HeldPositions(assets, amounts, costs, [p.price_nano for p in held]),
+                positions=HeldPositions(assets, amounts, costs, ledger.last_prices()),
                 transactions=transactions,
                 orders=orders,
                 recorded=recorded,

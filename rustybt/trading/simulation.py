@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rustybt.data.portal import BarData, PolarsDataPortal
+    from rustybt.data.portal.bar_provider import Integers
     from rustybt.market.assets import Asset
     from rustybt.trading.blotter import Blotter
     from rustybt.trading.ledger import Ledger
@@ -73,6 +74,10 @@ class Simulation:
         rows = slice(axis.before, axis.before + axis.length)
         self._sessions = axis.sessions[rows].copy()
         self._is_intraday = portal.frequency.is_intraday
+        closes = axis.closes[rows].astype("datetime64[us]")
+        #: The bars' ends of a daily run, one a session.
+        self._closes = list(pd.DatetimeIndex(closes).as_unit("ns").tz_localize("UTC"))
+        self._close_instants = axis.closes[rows].copy()
         self._opens = pd.DatetimeIndex(axis.opens[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
         self._always_open = axis.calendar.is_always_open
         self.log = SessionLog(algorithm.ledger.starting_cash, [str(s) for s in self._sessions])
@@ -123,8 +128,8 @@ class Simulation:
         """Run the bars of a session and return its fills."""
         algorithm = self._algorithm
         portal, ledger, blotter = algorithm.portal, algorithm.ledger, algorithm.blotter
-        ends = portal.bar_ends(t)
-        due = algorithm.schedule.due(t, ends.as_unit("us").asi8)
+        ends, instants = self._ends_of(t)
+        due = algorithm.schedule.due(t, instants)
         filled: list[Transaction] = []
         for number, dt in enumerate(ends):
             portal.at_bar(t, number)
@@ -142,6 +147,13 @@ class Simulation:
             for function in due.get(number, ()):
                 self._call(function, t, number)
         return filled
+
+    def _ends_of(self, t: int) -> tuple[Iterable[pd.Timestamp], Integers]:
+        """Return when the bars of session `t` are complete, as time stamps and as microseconds since 1970 UTC."""
+        if not self._is_intraday:
+            return self._closes[t : t + 1], self._close_instants[t : t + 1]
+        ends = self._algorithm.portal.bar_ends(t)
+        return ends, ends.as_unit("us").asi8
 
     def _mark(self, dt: pd.Timestamp) -> None:
         ledger = self._algorithm.ledger

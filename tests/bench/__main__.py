@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.bench.cache import workload
 from tests.bench.data import write_csv_files
+from tests.bench.engine.beside import find_python
 from tests.bench.engine.folder import work_folder
 from tests.bench.engine.parts import measure as engine_figures
 from tests.bench.measure import Figure, command_seconds, in_process
@@ -150,6 +151,7 @@ def cache(folder: Path) -> list[Figure]:
 
 
 def main() -> None:
+    find_python()  # a wrong one is told of now, not after all that comes before it is needed
     with tempfile.TemporaryDirectory(prefix="rustybt-bench-") as name:
         folder = Path(name)
         worked, remarks = workload()

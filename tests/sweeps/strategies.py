@@ -83,7 +83,7 @@ class Serial(Executor):
         future.set_running_or_notify_cancel()
         try:
             future.set_result(function(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an executor keeps whatever it is
             future.set_exception(error)
         return future
 

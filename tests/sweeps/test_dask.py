@@ -17,7 +17,9 @@ def test_a_cluster_gives_the_same_rows(us, hold, processes):
             n_workers=2,
             threads_per_worker=1,
             processes=processes,
+            # Without both, dask looks for an address of this machine on the network.
             host="127.0.0.1",
+            protocol="tcp://",
             dashboard_address=None,
             worker_dashboard_address=None,
         ) as cluster,

@@ -35,7 +35,7 @@ def test_the_table_is_saved_beside_them(found, tmp_path):
 
 
 def test_a_failed_run_and_a_run_that_is_not_there_have_no_result(found, us, hold):
-    with pytest.raises(RequestError, match="run 2 has no result: .*no short sales"):
+    with pytest.raises(RequestError, match=r"run 2 has no result: .*no short sales"):
         found.result(2)
     with pytest.raises(RequestError, match="has no run 4"):
         found.result(4)

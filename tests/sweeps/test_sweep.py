@@ -47,7 +47,9 @@ def test_columns_are_parameters_then_figures_then_seconds_and_error(us, hold):
 
 def test_alpha_and_beta_are_there_with_a_benchmark(us, hold):
     """The benchmark gains what the share gains: all of the capital moves with a part of it."""
-    benchmark = pd.Series([0, 0.1, 0.1, 22 / 121], index=pd.to_datetime(["2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"]))
+    benchmark = pd.Series(
+        [0, 0.1, 0.1, 22 / 121], index=pd.to_datetime(["2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"])
+    )
     frame = run(hold, GRID, us, benchmark_returns=benchmark).frame
     assert frame["benchmark_return"][1] == pytest.approx(0.43)
     assert 0 < frame["beta"][1] < frame["beta"][3] < frame["beta"][2] < 1

@@ -1,13 +1,16 @@
 """A run on a bundle as a source is the run on the bundle."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
+import polars as pl
 import pytest
 
 from rustybt import api
 from rustybt.algorithm import run_algorithm
 from rustybt.data.bundles.store import BundleStore
 from rustybt.data.sources import BundleDataSource
+from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
 from tests.trading.strategies import FREE
@@ -78,3 +81,26 @@ def test_a_result_on_a_source_can_be_replayed(us, store, tmp_path):
     result = run(data_source=BundleDataSource(bundle=us, home=store.home))
     result.save(tmp_path / "result")
     assert store.saved_results("us") == [(str(tmp_path / "result"), 1)]
+
+
+def test_a_run_on_minutes_is_that_of_the_bundle_too(store):
+    opens = [datetime(2020, 1, day, 14, 30, tzinfo=UTC) for day in (2, 3)]
+    prices = [Decimal(100 + n) for n in range(2 * 390)]
+    stamps = [opened + timedelta(minutes=n) for opened in opens for n in range(390)]
+    rows = [(at, "A", p, p + 1, p - 1, p, Decimal(10_000)) for at, p in zip(stamps, prices, strict=True)]
+    frame = pl.DataFrame(rows, schema=BAR_SCHEMA, orient="row")
+    store.commit("minutes", frame, Provenance("csv"), frequency="1m", calendar="XNYS")
+
+    def handle_data(context, data):
+        asset = api.symbol("A")
+        if context.portfolio.positions[asset].amount < 50:
+            api.order(asset, 10)
+        api.record(price=float(data.current(asset, "price")))
+
+    how = {"handle_data": handle_data, "data_frequency": "minute", "capital_base": 100_000, **FREE}
+    on_bundle = run_algorithm(bundle="minutes", store=store, **how)
+    on_source = run_algorithm(data_source=BundleDataSource.from_bundle("minutes", store=store), **how)
+    assert list(on_bundle.perf["price"]) == [489.0, 879.0]
+    assert on_source.perf.equals(on_bundle.perf)
+    assert on_source.transactions.equals(on_bundle.transactions)
+    assert on_source.pin == on_bundle.pin

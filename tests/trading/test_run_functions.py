@@ -11,6 +11,7 @@ import pytest
 from rustybt import api
 from rustybt.algorithm import TradingAlgorithm, run_algorithm
 from rustybt.errors import RequestError, StrategyError
+from rustybt.trading.perf import PERF_COLUMNS
 from tests.trading.strategies import buy_once
 
 
@@ -64,6 +65,20 @@ def test_recorded_values_stay_until_recorded_anew(make_bars):
     assert list(result.recorded.columns) == ["pair", "price"]
     with pytest.raises(RequestError, match="in pairs"):
         run_algorithm(bundle=make_bars({"A": [10]}), handle_data=lambda c, d: api.record("x"))
+
+
+@pytest.mark.parametrize("name", sorted(PERF_COLUMNS))
+def test_the_names_of_the_results_own_columns_are_not_recorded(make_bars, name):
+    def handle_data(context, data):
+        api.record(**{name: 1})
+
+    with pytest.raises(RequestError, match=f"a column {name} of its own"):
+        run_algorithm(bundle=make_bars({"A": [10]}), handle_data=handle_data)
+
+
+def test_these_are_all_columns_of_a_result(make_bars):
+    perf = run_algorithm(bundle=make_bars({"A": [10]}), handle_data=lambda c, d: None).perf
+    assert set(perf.columns) == PERF_COLUMNS
 
 
 def test_the_strategys_context_is_its_own(make_bars):

@@ -111,12 +111,7 @@ class Hybrid(_Lasting):
     Parameters
     ----------
     seconds
-        From 0 on.
-
-    Raises
-    ------
-    RequestError
-        `seconds` is negative or not finite.
+        As for `TTL`.
     """
 
     def next_refresh_time(self, fetched_at: float, schedule: Schedule) -> float:

@@ -237,7 +237,7 @@ class BarData:
         rows = pd.MultiIndex(
             levels=levels,
             codes=codes,
-            names=["date", None],
+            names=["date" if index.tz is None else "date_time", None],
             verify_integrity=False,
         )
         return pd.DataFrame(flat, index=rows, columns=pd.Index(list(names), name="fields"))

@@ -36,10 +36,10 @@ class OpensBundles(Protocol):
 
 
 class BundleDataSource(DataSource):
-    """Bars of an existing bundle, with its corporate actions, price bases and assets; longer bars are made of stored ones.
+    """Bars of a bundle, with its corporate actions, price bases and assets.
 
-    Give one or two readers, or name a bundle; `from_bundle` takes either. A run on such a source reads the bundle itself, so
-    that its result is that of ``bundle=`` and carries the same pin.
+    Frequencies that are not stored are made of shorter bars. Give one or two readers, or name a bundle; `from_bundle` takes
+    either. A run on such a source reads the bundle itself, so that its result is that of ``bundle=`` and carries the same pin.
 
     Parameters
     ----------

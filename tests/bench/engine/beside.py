@@ -57,6 +57,4 @@ class Zipline:
     def _call(self, *arguments: str) -> dict[str, Any]:
         root = zipline_root(self._folder)
         root.mkdir(exist_ok=True)
-        return in_process(
-            "tests.bench.engine.peer", *arguments, env={"ZIPLINE_ROOT": str(root)}, python=self._python
-        )
+        return in_process("tests.bench.engine.peer", *arguments, env={"ZIPLINE_ROOT": str(root)}, python=self._python)

@@ -75,7 +75,7 @@ def compare(scenario: Scenario, folder: Path, zipline: Zipline | None) -> list[F
     cold: Job = {**job, "warm": warm_bundle(folder, FEW_BARS, YEARS)}
     if zipline:
         zipline.ingest(job["bundle"], scenario.assets, YEARS)
-    into_page_cache(home(folder), *([zipline_root(folder)] if zipline else []))
+    into_page_cache(home(folder) / job["bundle"], zipline_root(folder) / "data" / job["bundle"])
     mine, first, theirs = [], [], []
     for number in range(max(REPEATS, scenario.peer_runs)):
         if zipline and number < scenario.peer_runs:
@@ -116,7 +116,7 @@ def own_time(folder: Path) -> list[Figure]:
     """Measure a strategy that does nothing, and what a transaction adds to it."""
     jobs = [_job(folder, "nothing", 10), _job(folder, "many_orders", 10)]
     taken: list[list[dict[str, Any]]] = [[], []]
-    into_page_cache(home(folder))
+    into_page_cache(home(folder) / jobs[0]["bundle"])
     for _ in range(REPEATS):
         for runs, job in zip(taken, jobs, strict=True):
             runs.append(ours.measured(job))
@@ -134,7 +134,7 @@ def reads(folder: Path, zipline: Zipline | None) -> list[Figure]:
     job = _job(folder, "reads", MANY)
     if zipline:
         zipline.ingest(job["bundle"], MANY, YEARS)
-    into_page_cache(home(folder))
+    into_page_cache(home(folder) / job["bundle"])
     alone = [ours.measured(job)["microseconds"] for _ in range(min(REPEATS, 3))]
     theirs: dict[str, float] = {}
     if zipline:

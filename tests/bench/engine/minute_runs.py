@@ -1,7 +1,7 @@
 """What is done with minutes, each in a process of its own: `python -m tests.bench.engine.minute_runs WHAT FOLDER ...`.
 
 build FOLDER ASSETS MONTHS    commit month by month, without the last session
-first FOLDER BUNDLE JOB       time from the call of run_algorithm to the first bar
+first FOLDER ASSETS MONTHS    time from the call of run_algorithm until the first bar's prices are read
 update FOLDER ASSETS MONTHS   add the last session to a copy of the home
 """
 
@@ -53,7 +53,8 @@ def build(folder: str, assets: str, months: str) -> dict[str, Any]:
         with store.open(name) as bundle:
             rows = sum(record.row_count for record in bundle.files if record.kind == "bars")
             size = sum(record.size_bytes for record in bundle.files)
-    return {"seconds": time.perf_counter() - began, "rows": rows, "bytes": size, "peak_mb": peak_megabytes()}
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "months": int(months) - done, "rows": rows, "bytes": size, "peak_mb": peak_megabytes()}
 
 
 def _without(day: date, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -64,7 +65,7 @@ def _without(day: date, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame
 
 
 def first(folder: str, assets: str, months: str) -> dict[str, Any]:
-    """Return the seconds until the strategy sees its first bar."""
+    """Return the seconds until the strategy has read the prices of its first bar."""
     os.environ["RUSTYBT_HOME"] = str(home(Path(folder)))
     taken = [_until_first(WARM, 1), _until_first(name_of(int(assets), int(months)), int(assets))]
     return {"seconds": taken[1], "peak_mb": peak_megabytes()}

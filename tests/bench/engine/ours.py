@@ -6,6 +6,7 @@ does nothing on the bundle `warm`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -42,7 +43,8 @@ def run(job: Job) -> dict[str, Any]:
 
     frequency = job.get("data_frequency", "daily")
     if "warm" in job:
-        _ = run_algorithm(bundle=job["warm"], handle_data=nothing, data_frequency=frequency).perf
+        len(run_algorithm(bundle=job["warm"], handle_data=nothing, data_frequency=frequency).perf)
+        gc.collect()
     space = load(job["script"], "rustybt", job["settings"])
     days = pd.bdate_range("2010-01-04", "2024-12-31")
     begin = time.perf_counter()

@@ -112,7 +112,7 @@ def test_the_page_of_a_run_holds_every_part(make_bars, sheet):
     for heading in (
         *("Sevens", "Monthly returns", "Worst drawdowns", "Exposure", "Rolling figures"),
         *("Distribution of session returns", "Trades", "Trades on prices", "Holdings at the end", "Figures"),
-        *("Recorded by the strategy, last values", "benchmark", "Bars are made up."),
+        *("Recorded by the strategy, last values", "benchmark ", "Bars are made up."),
     ):
         assert heading in page.words, heading
     assert page.tags.count("svg") == page.tags.count("desc") == 7

@@ -1,6 +1,6 @@
 """Ask for the prices of all assets in every bar, so that every bar has to be read; stop at the first one if told to.
 
-`FIRST` holds the clock's reading when the first bar came.
+`FIRST` holds the clock's reading when the prices of the first bar were there.
 """
 
 from time import perf_counter
@@ -13,7 +13,7 @@ FIRST = []
 
 
 class Enough(Exception):  # noqa: N818 - it is none
-    """The first bar has come."""
+    """The first bar has been read."""
 
 
 def initialize(context):
@@ -21,8 +21,8 @@ def initialize(context):
 
 
 def handle_data(context, data):
+    data.current(context.universe, "price")
     if not FIRST:
         FIRST.append(perf_counter())
         if STOP_AT_FIRST:
             raise Enough
-    data.current(context.universe, "price")
