@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rustybt.__about__ import __version__
-from rustybt.data.portal import BarProvider, PolarsDataPortal, SourceBars
+from rustybt.data.portal import BarProvider, CombinedBars, PolarsDataPortal, bars_of
 from rustybt.data.portal.portal import span
-from rustybt.data.sources.base import DataSource
-from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import BundleError, RequestError, RustybtError
 from rustybt.market.frequency import DAILY, MINUTE, Frequency
 from rustybt.market.pin import Pin
@@ -82,11 +80,12 @@ class TradingAlgorithm:
         Of the bars that move the clock: ``daily``, ``minute``, or any frequency that the bars have or can be made into, as
         ``1h``. Longer bars are there for `data.history` as well.
     bundle
-        An opened bundle, or its reference: ``us``, ``us@3``, ``us@TAG``.
+        An opened bundle, or its reference: ``us``, ``us@3``, ``us@TAG``; or a list of several, no two with the same symbol.
     data_source
         A source to fetch bars from instead; `symbols` are fetched together, others when they are looked up.
     trading_calendar
-        Name of the calendar whose sessions drive the run, or an object with a `name`; by default the bundle's.
+        Name of the calendar whose sessions drive the run, or an object with a `name`; by default the bundle's. Bundles of
+        several calendars need one: bars of other venues are seen in the first session, or bar, that ends after them.
     benchmark_returns
         Series of session returns by date; sessions it lacks count as 0.
     commission, slippage
@@ -246,36 +245,41 @@ class TradingAlgorithm:
 
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
-            held = self._source.opened_bundle(self._frequency) if isinstance(self._source, DataSource) else None
-            if held is not None:
-                return held
-            source = with_cache(self._source, self._store) if self._use_cache else self._source
-            # Any object with fetch_sync will do; only our own sources are told to say how far they are.
-            progress = self._progress if isinstance(source, DataSource) else None
-            return SourceBars(
-                source,
+            return bars_of(
+                self._source,
                 self._symbols,
                 self._start,
                 self._end,
                 calendar_name=self._calendar,
-                frequency=self._frequency.name,
-                progress=progress,
+                frequency=self._frequency,
+                use_cache=self._use_cache,
+                store=self._store,
+                progress=self._progress,
             )
-        if not isinstance(self._bundle, str):
-            if not hasattr(self._bundle, "read_arrays"):
-                raise RequestError(
-                    f"bundle= takes a name or an opened bundle, not {type(self._bundle).__name__} {self._bundle!r}",
-                    hint="bundle='us' or bundle=rb.bundle('us@3'); bars in memory go through rb.ingest_frame",
-                )
-            opened: BarProvider = self._bundle
-            return opened
+        several = isinstance(self._bundle, (list, tuple))
+        given: Sequence[Any] = self._bundle if several else [self._bundle]
+        if several and not given:
+            raise RequestError("a run needs bars: the list of bundles is empty", hint="bundle=['us', 'crypto']")
         store = self._store
-        if store is None:
+        if store is None and any(isinstance(one, str) for one in given):
             from rustybt.data.bundles.store import BundleStore
 
             store = stack.enter_context(BundleStore())
-        from_store: BarProvider = stack.enter_context(store.open(self._bundle))
-        return from_store
+        opened = [self._open_bundle(one, store, stack) for one in given]
+        return opened[0] if len(opened) == 1 else CombinedBars(opened)
+
+    @staticmethod
+    def _open_bundle(bundle: Any, store: Any, stack: ExitStack) -> BarProvider:
+        if isinstance(bundle, str):
+            from_store: BarProvider = stack.enter_context(store.open(bundle))
+            return from_store
+        if not hasattr(bundle, "read_arrays"):
+            raise RequestError(
+                f"bundle= takes a name or an opened bundle, not {type(bundle).__name__} {bundle!r}",
+                hint="bundle='us' or bundle=rb.bundle('us@3'); bars in memory go through rb.ingest_frame",
+            )
+        opened: BarProvider = bundle
+        return opened
 
     def _range(self, bars: BarProvider) -> tuple[date, date]:
         """Return the dates to run, those asked for within those of the bars."""
@@ -444,7 +448,7 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             from rustybt.data.bundles.store import BundleStore
 
             store = stack.enter_context(BundleStore())
-        bundle = stack.enter_context(open_pinned(store, saved))
+        bundle = open_pinned(store, saved, stack)
         parameters = saved.parameters
         again = run_algorithm(
             script=run_script(script, str(Path(result_dir) / "script.py")),

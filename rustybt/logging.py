@@ -11,15 +11,31 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
     import structlog
 
 ROOT = "rustybt"
 logging.getLogger(ROOT).addHandler(logging.NullHandler())
+_filters = threading.RLock()
+
+
+@contextmanager
+def without_warnings(*categories: type[Warning]) -> Iterator[None]:
+    """Ignore Python's warnings of `categories` inside, one thread after the other.
+
+    Their filters belong to the whole process: two threads that set and restore them at once undo each other's.
+    """
+    with _filters, warnings.catch_warnings():
+        for category in categories:
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def get_logger(name: str = ROOT, **initial: Any) -> structlog.stdlib.BoundLogger:

@@ -80,9 +80,15 @@ def _data_facts(result: Any, store: Any) -> _DataFacts:
     if result.pin is None:
         return _DataFacts(_source_facts(result), currency=result.data.currency)
     try:
-        with store.open(result.pin.reference) as bundle:
-            currencies = {asset.currency for asset in bundle.assets.retrieve_all()}
+        with contextlib.ExitStack() as stack:
+            bundles = [stack.enter_context(store.open(part.reference)) for part in result.pin.bundles]
+            currencies = {asset.currency for bundle in bundles for asset in bundle.assets.retrieve_all()}
             currency = currencies.pop() if len(currencies) == 1 else ""
+            if len(bundles) > 1:
+                provenances = {bundle.reference: provenance_facts(bundle.provenance) for bundle in bundles}
+                qualities = {bundle.reference: quality_facts(bundle.quality()) or "not checked" for bundle in bundles}
+                return _DataFacts(provenances, qualities, currency or result.data.currency)
+            (bundle,) = bundles
             return _DataFacts(provenance_facts(bundle.provenance), quality_facts(bundle.quality()), currency)
     except RustybtError:  # the report of an old result must not fail because its data is gone
         kept = result.provenance
@@ -159,6 +165,11 @@ def partial_result_kept(
         result = error.__dict__.get("partial_result")
         if result is None or directory is None:
             raise
+        count = len(result.perf)
+        earlier = (directory / "result.json").exists()
+        if earlier and not count:
+            terminal.alert(f"note: no session was finished, so the earlier result in {directory} is left as it was")
+            raise
         if sign is not None:
             sign(result)
         try:
@@ -167,8 +178,8 @@ def partial_result_kept(
             terminal.alert(f"note: what was run before the error could not be saved: {refused}")
             raise error from refused
         state = "complete" if result.is_complete else "marked as incomplete"
-        count = len(result.perf)
-        terminal.alert(f"note: {count:,} session{'' if count == 1 else 's'} saved in {directory}, {state}")
+        instead = ", in place of the result that was there" if earlier else ""
+        terminal.alert(f"note: {count:,} session{'' if count == 1 else 's'} saved in {directory}, {state}{instead}")
         raise
 
 

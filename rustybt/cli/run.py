@@ -36,12 +36,12 @@ Script = Annotated[
     Path, typer.Option("--file", "-f", metavar="SCRIPT", help="Strategy: a Python file.", show_default=False)
 ]
 Bundle = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--bundle",
         "-b",
         metavar="B",
-        help="Bundle, or a version of it: us, us@3, us@TAG.",
+        help="Bundle, or a version of it: us, us@3, us@TAG. Repeatable: a run on several, with --calendar if theirs differ.",
         autocompletion=complete_bundles,
         show_default=False,
     ),
@@ -110,7 +110,7 @@ def run(
     max_stale: MaxStale = None,
     **options: Any,
 ) -> int:
-    """Run a strategy script on a bundle, or on a source's bars.
+    """Run a strategy script on a bundle, on several together, or on a source's bars.
 
     Prints its performance. Without dates the whole range of the data is used. Bars of a vendor come through the cache:
     the same run again makes no request. Only a result on a bundle can be replayed. With --sweep it is run once for each
@@ -134,7 +134,7 @@ def run(
     mode = CacheMode.of(no_cache=no_cache, offline=offline, max_stale=max_stale)
     named = read_symbols(symbols, symbols_file)
     _check_data(bundle, source, named, options, mode, ctx)
-    refuse_sweep_flags(sweep=sweep, workers=workers, source=source)
+    refuse_sweep_flags(sweep=sweep, workers=workers, source=source, bundles=bundle or ())
     fixed = read_pairs(set_ or [], "--set", separator=None)
     grid = read_grid(sweep or [], fixed)
     replaced = check_output(output)
@@ -146,7 +146,8 @@ def run(
     }
     if grid:
         ranged |= {"trading_calendar": calendar}
-        return run_sweep(terminal, file, fixed, grid, str(bundle), output=output, workers=workers, arguments=ranged)
+        (swept,) = bundle or [""]
+        return run_sweep(terminal, file, fixed, grid, swept, output=output, workers=workers, arguments=ranged)
     # With --json stdout is one document: what the script prints goes to stderr.
     aside = contextlib.redirect_stdout(sys.stderr) if terminal.json else contextlib.nullcontext()
     with contextlib.ExitStack() as stack:
@@ -165,7 +166,7 @@ def run(
                 store=store,
                 progress=progress,
                 script=strategy,
-                **({"bundle": bundle, "trading_calendar": calendar} if fetched is None else fetched.arguments),
+                **({"bundle": _one_or_all(bundle), "trading_calendar": calendar} if fetched is None else fetched.arguments),
             )
         if fetched is not None:
             fetched.sign(result)
@@ -182,8 +183,12 @@ def run(
     return 0
 
 
+def _one_or_all(bundles: list[str] | None) -> str | list[str] | None:
+    return bundles[0] if bundles is not None and len(bundles) == 1 else bundles
+
+
 def _check_data(
-    bundle: str | None,
+    bundle: list[str] | None,
     source: str | None,
     symbols: list[str] | None,
     options: dict[str, Any],
@@ -199,7 +204,7 @@ def _check_data(
     """
     if source is None:
         refuse_words(ctx)
-    if (bundle is None) == (source is None):
+    if (not bundle) == (source is None):
         said = "--bundle and --source exclude each other" if bundle else "a run needs bars: --bundle or --source"
         raise RequestError(said, hint="rustybt run -f SCRIPT -b BUNDLE, or --source yfinance --symbols AAPL,MSFT")
     if source is not None:

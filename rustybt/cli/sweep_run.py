@@ -14,7 +14,7 @@ from rustybt.errors import RequestError, StrategyError
 from rustybt.trading.report.summary import summary_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rustybt.cli.terminal import Terminal
@@ -63,14 +63,21 @@ def _values(name: str, text: str) -> list[Any]:
     return list(found)
 
 
-def refuse_sweep_flags(*, sweep: list[str] | None, workers: int | None, source: str | None) -> None:
+def refuse_sweep_flags(
+    *, sweep: list[str] | None, workers: int | None, source: str | None, bundles: Sequence[str] = ()
+) -> None:
     """Refuse flags that do not go together.
 
     Raises
     ------
     RequestError
-        --sweep with --source, --workers without --sweep.
+        --sweep with --source or with several bundles, --workers without --sweep.
     """
+    if sweep and len(bundles) > 1:
+        raise RequestError(
+            f"a sweep runs on one bundle, not on {len(bundles)}: {', '.join(bundles)}",
+            hint="run the values one by one with --set, or bring the bars into one bundle: rustybt ingest bundle --from B",
+        )
     if sweep and source is not None:
         raise RequestError(
             "--sweep and --source exclude each other: each run would fetch its own bars, and they may differ",

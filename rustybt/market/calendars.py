@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-import warnings
-from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from rustybt.errors import RequestError
-from rustybt.logging import get_logger
+from rustybt.logging import get_logger, without_warnings
 from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.trading_calendar import NO_BREAK, Instants, TradingCalendar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
@@ -227,13 +225,9 @@ def _reason(name: str, span: str, error: Exception) -> str:
     return text
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> AbstractContextManager[None]:
     """Keep from users what the library does not know yet of a newer pandas: they can do nothing about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
+    return without_warnings(DeprecationWarning, FutureWarning)
 
 
 def _instants(index: pd.Series[Any]) -> Instants:

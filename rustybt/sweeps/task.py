@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pickle
-import threading
 import time
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rustybt.algorithm import TradingAlgorithm
 from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import RustybtError, VersionNotFoundError
+from rustybt.logging import without_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from rustybt.sweeps.recipe import Recipe
     from rustybt.trading.result import Result
 
-# Filters of warnings belong to the whole process: two threads that set and restore them undo each other's.
-_filters = threading.Lock()
 #: Of `Result.summary`, what is the same in every row or stands in a column of its own.
 _NOT_COLUMNS = ("start", "end", "starting_cash", "error")
 
@@ -97,9 +94,7 @@ def run_task(task: Task) -> Outcome:
     error = None
     try:
         result = _run(task)
-        with _filters:
-            summary = result.summary()
-        figures = {name: value for name, value in summary.items() if name not in _NOT_COLUMNS}
+        figures = {name: value for name, value in result.summary().items() if name not in _NOT_COLUMNS}
         _save(result, task)
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - one failing combination never fails the others
         error = f"not saved: {told(failure)}" if figures else told(failure)
@@ -130,7 +125,6 @@ def _run(task: Task) -> Result:
 def _save(result: Result, task: Task) -> None:
     if task.output is None:
         return
-    with _filters, warnings.catch_warnings():
-        # That functions cannot be replayed is said once, for the whole sweep.
-        warnings.simplefilter("ignore", UserWarning)
+    # That functions cannot be replayed is said once, for the whole sweep.
+    with without_warnings(UserWarning):
         result.save(folder_of(task.output, task.number))

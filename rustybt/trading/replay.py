@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from rustybt.errors import BundleError, BundleNotFoundError, RequestError, Versi
 from rustybt.trading.perf import CELL_COLUMNS, session_dates
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from pathlib import Path
 
     import pandas as pd
@@ -117,7 +118,19 @@ def circumstances(saved: Pin | None, now: Pin | None) -> list[str]:
         "package_version": "rustybt {} became {}",
     }
     changed = saved.differences(now)
-    return [words.get(name, name + ": {} became {}").format(*pair) for name, pair in changed.items()]
+    parts = changed.pop("parts", None)
+    if parts is None or len(saved.parts) != len(now.parts):
+        return [words.get(name, name + ": {} became {}").format(*pair) for name, pair in changed.items()]
+    of_parts = [
+        f"{old.bundle}: {text}"
+        for old, new in zip(saved.parts, now.parts, strict=True)
+        for text in circumstances(
+            # What every part shares is said once.
+            replace(old, package_version=new.package_version, calendar_version=new.calendar_version),
+            new,
+        )
+    ]
+    return [*(words.get(name, name + ": {} became {}").format(*pair) for name, pair in changed.items()), *of_parts]
 
 
 def _first_difference(old: pd.Series[Any], new: pd.Series[Any]) -> int | None:
@@ -184,8 +197,13 @@ def replayable(saved: Result, directory: Path) -> Script:
     return cast("Script", saved.script)
 
 
-def open_pinned(store: Any, saved: Result) -> Any:
-    """Return the bundle that a replayable result is pinned to, found by its content hash.
+def open_pinned(store: Any, saved: Result, stack: ExitStack) -> Any:
+    """Return the bundle that a replayable result is pinned to, found by its content hash; several come as a list.
+
+    Parameters
+    ----------
+    stack
+        Closes what is opened.
 
     Raises
     ------
@@ -193,6 +211,11 @@ def open_pinned(store: Any, saved: Result) -> Any:
         The store does not have it any more.
     """
     pin = cast("Pin", saved.pin)
+    opened = [stack.enter_context(_open_by_hash(store, part)) for part in pin.bundles]
+    return opened if pin.parts else opened[0]
+
+
+def _open_by_hash(store: Any, pin: Pin) -> Any:
     digest = pin.content_hash.removeprefix("sha256:")
     try:
         return store.open(f"{pin.bundle}@sha256:{digest}")

@@ -7,10 +7,11 @@ same numbers in one pass (Welford's updates); a test holds it against the librar
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from rustybt.logging import without_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,8 +81,7 @@ def summary(returns: Floats, benchmark: Floats | None = None) -> Mapping[str, fl
     """
     import empyrical
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with without_warnings(Warning), np.errstate(all="ignore"):
         found = {
             "total_return": empyrical.cum_returns_final(returns),
             "annual_return": empyrical.annual_return(returns),

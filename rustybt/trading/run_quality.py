@@ -158,6 +158,10 @@ def quality_of(bars: Any, symbols: Iterable[str], start: str, end: str, frequenc
 
 def _reports_of(bars: Any, frequency: str) -> list[QualityReport]:
     """Return the reports on the bars of a bundle, the latest first; of other bundles, and of sources, none."""
+    parts = getattr(bars, "parts", None)
+    if parts is not None:
+        # No two parts have a symbol in common, so no report of one is about another.
+        return [report for part in parts for report in _reports_of(part, frequency)]
     own = getattr(bars, "quality", None)
     if not callable(own):
         return []

@@ -184,16 +184,12 @@ def test_the_report_of_a_result_whose_data_is_gone_shows_what_the_result_kept(sa
     assert "validation passed" not in page  # the report of the whole bundle
 
 
-BROKEN = (
-    HOLD
-    + """
-
-def before_trading_start(context, data):
-    context.days = getattr(context, "days", 0) + 1
-    for asset in [context.asset]:
-        if context.days == 3:
+BROKEN = HOLD.replace(
+    "    if not context.bought:",
+    """    for asset in [context.asset]:
+        if data.current_session.day == 4:
             raise KeyError("gone")
-"""
+    if not context.bought:""",
 )
 
 
@@ -204,7 +200,7 @@ def test_what_ran_before_an_error_is_saved_and_said_to_be_incomplete(us, place, 
     assert "note: 2 sessions saved in results/broken, marked as incomplete" in err
     facts = json.loads((place / "results" / "broken" / "result.json").read_text())
     assert facts["complete"] is False
-    for word in ("broken.py, line 22", "in bar 3", "2024-01-04", "asset = AAPL", "KeyError"):
+    for word in ("broken.py, line 15", "in bar 3", "2024-01-04", "asset = AAPL", "KeyError"):
         assert word in facts["error"], word
     page = (place / "results" / "broken" / "report.html").read_text(encoding="utf-8")
     assert "<b>Incomplete:</b> the run stopped at an error, only the 2 before it are shown." in page
@@ -225,6 +221,17 @@ def test_a_strategy_that_fails_at_once_leaves_a_page_that_says_so(us, place, rus
     page = (place / "dead" / "report.html").read_text(encoding="utf-8")
     assert "no session was finished" in page
     assert "nothing to draw" in page
+
+
+def test_an_earlier_result_is_replaced_by_sessions_only_and_that_is_said(us, saved, place, rustybt):
+    before = (place / saved / "result.json").read_bytes()
+    (place / "dead.py").write_text("def initialize(context):\n    return 1 / 0\n")
+    err = rustybt("run", "-f", "dead.py", "-b", us, "-o", saved)[2]
+    assert "no session was finished, so the earlier result in results/hold is left as it was" in err
+    assert (place / saved / "result.json").read_bytes() == before
+    (place / "broken.py").write_text(BROKEN)
+    err = rustybt("run", "-f", "broken.py", "-b", us, "-o", saved)[2]
+    assert "2 sessions saved in results/hold, marked as incomplete, in place of the result that was there" in err
 
 
 def test_an_error_that_cannot_be_saved_beside_is_still_the_error(us, place, rustybt, monkeypatch):

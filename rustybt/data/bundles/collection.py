@@ -91,7 +91,9 @@ def _collect_bundle(
     numbers = {info.version for info in doomed}
     for path, version in store.saved_results(bundle):
         if version in numbers:
-            report.orphaned_results[path] = f"{bundle}@{version}"
+            # A result of several bundles may lose more than one of them.
+            lost = [report.orphaned_results[path]] if path in report.orphaned_results else []
+            report.orphaned_results[path] = ", ".join([*lost, f"{bundle}@{version}"])
     report.collected.extend(info.reference for info in doomed)
     now = store.clock()
     if doomed and not report.dry_run:

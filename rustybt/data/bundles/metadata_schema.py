@@ -292,8 +292,9 @@ saved_results = Table(
     "saved_results",
     metadata,
     Column("path", Text, primary_key=True),
-    Column("bundle_name", Text, nullable=False),
-    Column("version", Integer, nullable=False),
+    # A result of several bundles has a row for each.
+    Column("bundle_name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
     Column("content_hash", String(64), nullable=False),
     Column("saved_at", Integer, nullable=False),
     Index("idx_saved_results_bundle", "bundle_name", "version"),

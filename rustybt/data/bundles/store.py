@@ -402,10 +402,10 @@ class BundleStore:
         return recover_home(self)
 
     def record_result(self, path: str | os.PathLike[str], pin: Pin) -> None:
-        """Remember that a saved result depends on a version, so that gc can say what it would orphan."""
+        """Remember that a saved result depends on a version of each of its bundles, so that gc can say what it would orphan."""
+        depends_on = [(part.bundle, part.version, part.content_hash) for part in pin.bundles]
         with self.database.write() as connection:
-            where = str(Path(path).absolute())
-            versions.save_result(connection, where, pin.bundle, pin.version, pin.content_hash, int(self.clock()))
+            versions.save_result(connection, str(Path(path).absolute()), depends_on, int(self.clock()))
 
     def saved_results(self, name: str) -> list[tuple[str, int]]:
         """Return (folder, version) of the saved results that depend on a bundle and are still there."""

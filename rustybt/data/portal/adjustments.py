@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rustybt.data.portal.venue_days import session_of_event
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -117,11 +119,19 @@ def dividend_amount(action: CorporateAction, actions: Sequence[CorporateAction],
     return amount
 
 
-def book_events(asset: Asset, actions: Sequence[CorporateAction], basis: str, axis: SessionAxis) -> list[BookEvent]:
-    """Return what changes the book of a holder of `asset` up to the end of `axis`, in the order of ex-dates."""
+def book_events(
+    asset: Asset, actions: Sequence[CorporateAction], basis: str, axis: SessionAxis, *, in_bars: bool = False
+) -> list[BookEvent]:
+    """Return what changes the book of a holder of `asset` up to the end of `axis`, in the order of ex-dates.
+
+    Parameters
+    ----------
+    in_bars
+        Whether the run is on intraday bars; see `session_of_event`.
+    """
     book: list[BookEvent] = []
     for action in actions if basis in ADJUSTED_BASES else ():
-        t = axis.t_of(action.ex_date)
+        t = session_of_event(asset, action.ex_date, axis, in_bars=in_bars)
         if t >= axis.length:
             continue
         if action.kind == "cash_dividend":

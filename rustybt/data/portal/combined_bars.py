@@ -260,7 +260,7 @@ class CombinedAssets:
 
 
 def _name_of(part: BarProvider, number: int) -> str:
-    return str(getattr(part, "reference", f"part {number}, bars in memory"))
+    return str(getattr(part, "reference", f"part {number} (bars in memory)"))
 
 
 def _assets_of(part: BarProvider) -> dict[str, Asset]:
@@ -290,6 +290,4 @@ def _numbered(parts: Sequence[Mapping[str, Asset]]) -> dict[str, Asset]:
 def _not_found(symbol: str, known: Sequence[str], names: Sequence[str]) -> SymbolNotFoundError:
     near = difflib.get_close_matches(str(symbol).upper(), known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"they have {', '.join(known[:10])}"
-    return SymbolNotFoundError(
-        f"no symbol {symbol!r} in {', '.join(names)}", hint=hint, symbol=symbol, similar=near
-    )
+    return SymbolNotFoundError(f"no symbol {symbol!r} in {', '.join(names)}", hint=hint, symbol=symbol, similar=near)

@@ -19,8 +19,8 @@ from rustybt.data.portal.adjustments import (
 )
 from rustybt.data.portal.panel_assets import PanelAssets
 from rustybt.data.portal.placing import Rows, place_bars
+from rustybt.data.portal.venue_days import end_of_life, keeps_clock
 from rustybt.market.bars import VALUE_COLUMNS
-from rustybt.market.calendars import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class IntradayPanel(PanelAssets):
         new = self._enlist(asset, self._stretch_bytes())
         actions = self.actions_of(new)
         for i, one in enumerate(new):
-            events = book_events(one, actions[one.symbol], self.basis(one), self.axis)
+            events = book_events(one, actions[one.symbol], self.basis(one), self.axis, in_bars=True)
             self.enter_in_book(one, events)
             self._earlier += ((first + i, event) for event in events)
         self._place_events()
@@ -186,7 +186,7 @@ class IntradayPanel(PanelAssets):
         rows = slice(low + axis.before, high + axis.before)
         begin = int(axis.ends[rows.start - 1]) if rows.start else int(axis.labels[rows.start])
         where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency)
-        first = begin if any(self._is_foreign(a) for a in assets) else int(axis.labels[rows.start])
+        first = int(axis.labels[rows.start]) if all(keeps_clock(a, self.axis) for a in assets) else begin
         size = max(1, _READ_ROWS // (high - low))
         for at in range(0, len(assets), size):
             group = assets[at : at + size]
@@ -197,18 +197,18 @@ class IntradayPanel(PanelAssets):
                 fields=VALUE_COLUMNS,
                 frequency=axis.frequency.name,
             )
-            for field, values in place_bars(block, group, where).items():
+            restated = self.restatings(group, lambda t: axis.first_of(t) - low, in_bars=True)
+            for field, values in place_bars(block, group, where, restated).items():
                 arrays[field][:, at : at + size] = values
         self._unadjust(arrays, low, assets)
         np.nan_to_num(arrays["volume"], copy=False, nan=0.0)
         arrays["price"][:] = arrays["close"]
         return arrays
 
-    def _is_foreign(self, asset: Asset) -> bool:
-        return canonical_name(asset.calendar_name) != self.axis.calendar.name
-
     def _unadjust(self, arrays: dict[str, Floats], low: int, assets: Sequence[Asset]) -> None:
-        adjusted = [i for i, asset in enumerate(assets) if self.basis(asset) == "split_adjusted"]
+        adjusted = [
+            i for i, a in enumerate(assets) if self.basis(a) == "split_adjusted" and keeps_clock(a, self.axis)
+        ]
         if not adjusted:
             return
         actions = self.actions_of([assets[i] for i in adjusted])
@@ -250,7 +250,7 @@ class IntradayPanel(PanelAssets):
         for column, i in here.items():
             ended = self.assets[column].last_session
             if ended is not None:
-                row = self.bars.first_of(self.axis.end_of_life(ended)) - self.low
+                row = self.bars.first_of(end_of_life(self.assets[column], ended, self.axis)) - self.low
                 price[max(row, start) : stop, i] = np.nan
 
     def last_trade(self, column: int, row: int) -> int | None:
@@ -315,7 +315,8 @@ class IntradayPanel(PanelAssets):
                     price *= dividend_factor(float(dividend_amount(action, actions, basis)), price)
                 else:
                     price *= float(action.price_factor)
-        if asset.last_session is not None and asset.last_session < until:
+        ended = asset.last_session
+        if ended is not None and end_of_life(asset, ended, self.axis) <= self.axis.t_of(until):
             return float("nan")
         return price
 
@@ -328,8 +329,7 @@ def _last_before(block: BarBlock, symbol: str, until: int) -> tuple[int | None, 
     if not rows.size:
         return None, np.nan
     at = rows[np.argmax(block.timestamps[rows])]
-    closes = block.values["close"]
-    return int(block.timestamps[at]), float(closes[at])
+    return int(block.timestamps[at]), float(block.values["close"][at])  # noqa: PD011 - no pandas object
 
 
 def _bar_event(event: BookEvent, column: int, bars: BarAxis) -> BarEvent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from rustybt.data.portal.adjustments import AssetEvents, HistoryEvent, lay_out, unadjust
 from rustybt.data.portal.panel_assets import PanelAssets
 from rustybt.data.portal.placing import Rows, place_bars
+from rustybt.data.portal.venue_days import end_of_life, keeps_clock
 from rustybt.market.bars import VALUE_COLUMNS
-from rustybt.market.calendars import canonical_name
+from rustybt.market.frequency import DAILY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ class BarPanel(PanelAssets):
         first = len(self.events)
         for i, asset in enumerate(assets):
             basis = self.basis(asset)
-            if basis == "split_adjusted":
+            if basis == "split_adjusted" and keeps_clock(asset, self.axis):
                 column = unadjust({f: a[:, i] for f, a in arrays.items()}, self.axis.sessions, actions[asset.symbol])
                 for name in VALUE_COLUMNS:
                     arrays[name][:, i] = column[name]
@@ -88,9 +89,10 @@ class BarPanel(PanelAssets):
     def _read(self, assets: Sequence[Asset]) -> dict[str, Floats]:
         axis = self.axis
         first = axis.first_day
-        if any(canonical_name(a.calendar_name) != axis.calendar.name for a in assets):
-            # A bar of another venue may have ended after the close of the session before.
-            first = min(first, datetime.fromtimestamp(axis.begin / 1e6, tz=UTC).date())
+        if not all(keeps_clock(a, axis) for a in assets):
+            # A bar of another venue may have ended after the close of the session before; a week began long before it.
+            longer = axis.frequency.timedelta if axis.frequency != DAILY else timedelta(0)
+            first = min(first, datetime.fromtimestamp(axis.begin / 1e6, tz=UTC).date() - longer)
         block = self._provider.read_arrays(
             [a.symbol for a in assets],
             start=first,
@@ -98,7 +100,8 @@ class BarPanel(PanelAssets):
             fields=VALUE_COLUMNS,
             frequency=axis.frequency.name,
         )
-        return place_bars(block, assets, Rows(axis.keys, axis.closes, axis.begin, axis.calendar.name, axis.frequency))
+        rows = Rows(axis.keys, axis.closes, axis.begin, axis.calendar.name, axis.frequency)
+        return place_bars(block, assets, rows, self.restatings(assets, lambda t: t + axis.before))
 
     def _price_gaps(self, price: Floats, events: Sequence[HistoryEvent]) -> None:
         """Adjust prices that are carried forward over an ex-date."""
@@ -109,7 +112,7 @@ class BarPanel(PanelAssets):
 
     def _end_of_life(self, asset: Asset, *prices: Floats) -> None:
         if asset.last_session is not None:
-            end = self.axis.end_of_life(asset.last_session) + self.axis.before
+            end = end_of_life(asset, asset.last_session, self.axis) + self.axis.before
             for price in prices:
                 price[end:] = np.nan
 

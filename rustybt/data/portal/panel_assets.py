@@ -6,10 +6,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from rustybt.data.portal.adjustments import ADJUSTED_BASES, BookEvent
+from rustybt.data.portal.venue_days import Restating, end_of_life, keeps_clock, session_of_event
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rustybt.data.portal.bar_provider import BarProvider
     from rustybt.data.portal.session_axis import SessionAxis
@@ -115,7 +116,30 @@ class PanelAssets:
         for event in events:
             self.book.setdefault(event.t, []).append(event)
         if asset.last_session is not None:
-            self.delisted.setdefault(self.axis.end_of_life(asset.last_session), []).append(asset)
+            self.delisted.setdefault(end_of_life(asset, asset.last_session, self.axis), []).append(asset)
+
+    def restatings(
+        self, assets: Sequence[Asset], row_of: Callable[[int], int], *, in_bars: bool = False
+    ) -> dict[str, Restating]:
+        """Return how bars of other venues are brought to the shares of the rows that they are joined into, by symbol.
+
+        Parameters
+        ----------
+        row_of
+            Returns the first row of a session `t`.
+        in_bars
+            Whether rows are intraday bars.
+        """
+        foreign = [a for a in assets if self.basis(a) in ADJUSTED_BASES and not keeps_clock(a, self.axis)]
+        actions = self.actions_of(foreign) if foreign else {}
+        found = {}
+        for asset in foreign:
+            restated = [action for action in actions[asset.symbol] if action.price_factor != 1]
+            sessions = [session_of_event(asset, action.ex_date, self.axis, in_bars=in_bars) for action in restated]
+            if restated:
+                is_adjusted = self.basis(asset) == "split_adjusted"
+                found[asset.symbol] = Restating(restated, [row_of(t) for t in sessions], is_adjusted)
+        return found
 
     def warn_of_bases(self) -> None:
         """Warn once of each price basis that lets no event be applied."""

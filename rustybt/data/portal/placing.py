@@ -12,11 +12,13 @@ from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.trading_calendar import period_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rustybt.data.portal.bar_provider import BarBlock, Floats, Integers
+    from rustybt.data.portal.venue_days import Restating
     from rustybt.market.assets import Asset
     from rustybt.market.frequency import Frequency
+    from rustybt.market.trading_calendar import TradingCalendar
 
 
 class Rows(NamedTuple):
@@ -41,11 +43,18 @@ class Rows(NamedTuple):
     frequency: Frequency
 
 
-def place_bars(block: BarBlock, assets: Sequence[Asset], rows: Rows) -> dict[str, Floats]:
+def place_bars(
+    block: BarBlock, assets: Sequence[Asset], rows: Rows, restated: Mapping[str, Restating] | None = None
+) -> dict[str, Floats]:
     """Return each field as an array (rows, assets), NaN where no bar is.
 
     A bar of an asset that keeps the clock's calendar has the row of its label; one off that calendar's hours has none. A bar
     of another venue has the row in which it is complete, never an earlier one; several in one row are joined to one bar.
+
+    Parameters
+    ----------
+    restated
+        By symbol, how bars of other venues are brought to the shares of their row before they are joined.
     """
     shape = (len(rows.ends), len(assets))
     arrays = {field: np.full(shape, np.nan) for field in block.values}
@@ -61,7 +70,8 @@ def place_bars(block: BarBlock, assets: Sequence[Asset], rows: Rows) -> dict[str
     _set_own(arrays, _Part(block, ~away), columns[~away], rows)
     for name in sorted({a.calendar_name for a, is_foreign in zip(assets, foreign, strict=True) if is_foreign}):
         of_venue = np.array([a.calendar_name == name for a in assets])[columns]
-        _join_foreign(arrays, _Part(block, of_venue), columns[of_venue], rows, name)
+        restating = {columns_of[symbol]: how for symbol, how in (restated or {}).items() if symbol in columns_of}
+        _join_foreign(arrays, _Part(block, of_venue), columns[of_venue], rows, name, restating)
     return arrays
 
 
@@ -91,7 +101,14 @@ def row_keys(timestamps: Integers, frequency: Frequency) -> Integers:
     return timestamps
 
 
-def _join_foreign(arrays: dict[str, Floats], part: _Part, columns: Integers, rows: Rows, calendar_name: str) -> None:
+def _join_foreign(
+    arrays: dict[str, Floats],
+    part: _Part,
+    columns: Integers,
+    rows: Rows,
+    calendar_name: str,
+    restating: Mapping[int, Restating],
+) -> None:
     if not part.timestamps.size:
         return
     first, last = (
@@ -109,9 +126,26 @@ def _join_foreign(arrays: dict[str, Floats], part: _Part, columns: Integers, row
     at, columns = at[order], columns[order]
     starts = np.flatnonzero(np.r_[True, (np.diff(at) != 0) | (np.diff(columns) != 0)])
     values = {field: values[held][order] for field, values in part.values.items()}
+    for column, how in restating.items():
+        mine = np.flatnonzero(columns == column)
+        if mine.size:
+            factors = how.factors(_days_of(part.timestamps[held][order][mine], rows.frequency, calendar), at[mine])
+            for field, of_all in values.items():
+                of_all[mine] = of_all[mine] / factors if field == "volume" else of_all[mine] * factors
     where = at[starts], columns[starts]
     for field, joined in join_bars(values, starts).items():
         arrays[field][where] = joined
+
+
+def _days_of(
+    timestamps: Integers, frequency: Frequency, calendar: TradingCalendar
+) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
+    """Return the session of each bar, its day in UTC where it is outside trading hours."""
+    days = (timestamps // DAY_MICROSECONDS).astype("datetime64[D]")
+    if not frequency.is_intraday or not calendar.sessions.size:
+        return days
+    at = calendar.session_of_instants(timestamps)
+    return np.where(at >= 0, calendar.sessions[np.maximum(at, 0)], days)
 
 
 def join_bars(values: dict[str, Floats], starts: Integers) -> dict[str, Floats]:

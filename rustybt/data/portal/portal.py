@@ -13,9 +13,8 @@ from rustybt.data.portal.intraday_feed import IntradayFeed
 from rustybt.data.portal.resampled_bars import ResampledBars, anchor_of
 from rustybt.data.portal.session_axis import SessionAxis
 from rustybt.data.portal.session_feed import FIELDS, SessionFeed
-from rustybt.data.portal.source_bars import SourceBars
+from rustybt.data.portal.source_bars import SourceBars, bars_of
 from rustybt.data.portal.views import LongerView, SessionView, View
-from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.market.calendars import get_calendar
@@ -90,8 +89,9 @@ class PolarsDataPortal:
         if bars is None:
             if data_source is None:
                 raise RequestError("the portal needs bars", hint="pass bars=rb.bundle('us') or data_source=...")
-            source = with_cache(data_source) if use_cache else data_source
-            bars = SourceBars(source, symbols, start, end, calendar_name=name, frequency=self.frequency.name)
+            bars = bars_of(
+                data_source, symbols, start, end, calendar_name=name, frequency=self.frequency, use_cache=use_cache
+            )
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
         first, last = span(bars) if start is None or end is None else (start, end)

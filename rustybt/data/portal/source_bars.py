@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
+from rustybt.data.sources.base import DataSource
+from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset
 from rustybt.market.bars import VALUE_COLUMNS, concat_bars, empty_bars
@@ -19,6 +21,7 @@ from rustybt.market.frequency import DAILY, Frequency
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rustybt.data.portal.bar_provider import BarProvider
     from rustybt.data.sources.base import Progress
     from rustybt.data.sources.delivery import Delivery
     from rustybt.market.assets import AssetAttributes
@@ -256,6 +259,36 @@ class SourceBars:
     def price_basis(self, symbol: str) -> str:  # noqa: ARG002 - one for all
         """Return how the source delivers prices."""
         return self._basis
+
+
+def bars_of(
+    source: Any,
+    symbols: Sequence[str],
+    start: date | None,
+    end: date | None,
+    *,
+    calendar_name: str | None,
+    frequency: Frequency,
+    use_cache: bool = True,
+    store: Any = None,
+    progress: Progress | None = None,
+) -> BarProvider:
+    """Return the bars of a source: a bundle's as they lie there, others fetched when they are asked for.
+
+    Parameters
+    ----------
+    source
+        A `DataSource`, or any object with its `fetch_sync`.
+    use_cache
+        Whether a source that is not on this machine is asked through the cache of `store`, by default the user's.
+    """
+    held: BarProvider | None = source.opened_bundle(frequency) if isinstance(source, DataSource) else None
+    if held is not None:
+        return held
+    asked = with_cache(source, store) if use_cache else source
+    # Only our own sources are told to say how far they are.
+    told = progress if isinstance(asked, DataSource) else None
+    return SourceBars(asked, symbols, start, end, calendar_name=calendar_name, frequency=frequency.name, progress=told)
 
 
 def _warm_up(frequency: Frequency) -> timedelta:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,9 @@ def run(name: str, path: str, job: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1] == "ingest":
         register_bundle(sys.argv[2], sys.argv[3])
-        ingest(sys.argv[2])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of pandas, about Zipline's own code
+            ingest(sys.argv[2])
         print("{}")
     else:
         print(json.dumps(run(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))))

@@ -23,7 +23,7 @@ class Migration:
     apply: Callable[[Connection], None]
 
 
-#: What the second step brought; every other table is as old as the first.
+#: What the second step brought; every other table is as old as the first, where it has its present shape from the start.
 _CACHE_TABLES = {
     "cache_usage",
     "cache_datasets",
@@ -46,9 +46,20 @@ def _create_cache_tables(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=tables, checkfirst=True)
 
 
+def _let_results_have_several_bundles(connection: Connection) -> None:
+    """Make the table of saved results anew, for SQLite cannot change a primary key; its rows stay."""
+    columns = "path, bundle_name, version, content_hash, saved_at"
+    connection.exec_driver_sql("DROP INDEX IF EXISTS idx_saved_results_bundle")
+    connection.exec_driver_sql("ALTER TABLE saved_results RENAME TO saved_results_before")
+    schema.metadata.create_all(connection, tables=[schema.saved_results])
+    connection.exec_driver_sql(f"INSERT INTO saved_results ({columns}) SELECT {columns} FROM saved_results_before")
+    connection.exec_driver_sql("DROP TABLE saved_results_before")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "bundles, versions, files, assets, actions, coverage, cache", _create_first_tables),
     Migration(2, "what is cached, until when, and how often it was used", _create_cache_tables),
+    Migration(3, "saved results of several bundles", _let_results_have_several_bundles),
 )
 
 

@@ -330,14 +330,14 @@ def remove_tag(connection: Connection, name: str, tag: str) -> bool:
     return found.rowcount > 0
 
 
-def save_result(connection: Connection, path: str, name: str, version: int, content_hash: str, now: int) -> None:
-    """Remember that a saved result depends on a version."""
+def save_result(connection: Connection, path: str, depends_on: Iterable[tuple[str, int, str]], now: int) -> None:
+    """Remember that a saved result depends on versions (bundle, version, content hash), and on no others any more."""
     connection.execute(delete(saved_results).where(saved_results.c.path == path))
-    connection.execute(
-        insert(saved_results).values(
-            path=path, bundle_name=name, version=version, content_hash=content_hash, saved_at=now
-        )
-    )
+    rows = [
+        {"path": path, "bundle_name": name, "version": version, "content_hash": content_hash, "saved_at": now}
+        for name, version, content_hash in depends_on
+    ]
+    connection.execute(insert(saved_results), rows)
 
 
 def results_of(connection: Connection, name: str) -> list[tuple[str, int]]:
