@@ -5,6 +5,8 @@ import json
 import logging
 import subprocess
 import sys
+import threading
+import warnings
 
 import pytest
 
@@ -62,3 +64,33 @@ def test_an_exception_is_a_field_not_a_traceback(stream):
     except ValueError:
         rustybt_logging.get_logger().exception("failed")
     assert "ValueError: boom" in json.loads(stream.getvalue())["exception"]
+
+
+def test_threads_that_silence_warnings_do_not_undo_each_other():
+    """The second one waits: else it would put back what the first one set."""
+    before = list(warnings.filters)
+    inside, leave = threading.Event(), threading.Event()
+    met = []
+
+    def first():
+        with rustybt_logging.without_warnings(FutureWarning):
+            inside.set()
+            leave.wait(10)
+
+    def second():
+        inside.wait(10)
+        with rustybt_logging.without_warnings(UserWarning):
+            met.append([entry[2] for entry in warnings.filters[:2]])
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(10)
+    threads[1].join(0.2)
+    assert met == []
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert met[0][0] is UserWarning
+    assert FutureWarning not in met[0]
+    assert list(warnings.filters) == before

@@ -166,7 +166,11 @@ def run(
                 store=store,
                 progress=progress,
                 script=strategy,
-                **({"bundle": _one_or_all(bundle), "trading_calendar": calendar} if fetched is None else fetched.arguments),
+                **(
+                    {"bundle": _one_or_all(bundle), "trading_calendar": calendar}
+                    if fetched is None
+                    else fetched.arguments
+                ),
             )
         if fetched is not None:
             fetched.sign(result)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rustybt.trading.nano import NANO
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rustybt.market.assets import Asset
     from rustybt.trading.ledger import Ledger
     from rustybt.trading.lots import Amount
     from rustybt.trading.transaction import Transaction
+
+
+def _packed(values: list[int]) -> Sequence[int]:
+    """Return integers in 8 bytes each where they fit: a record of each session adds up."""
+    try:
+        return array("q", values)
+    except OverflowError:
+        return values
 
 
 @dataclass(slots=True)
@@ -21,7 +32,7 @@ class HeldPositions:
     assets: tuple[Asset, ...]
     amounts: tuple[Amount, ...]
     costs: tuple[float, ...]
-    prices: list[int]
+    prices: Sequence[int]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the holdings with Zipline's keys."""
@@ -90,7 +101,7 @@ class SessionLog:
                 short_value=ledger.short_value,
                 longs_count=ledger.longs_count,
                 shorts_count=ledger.shorts_count,
-                positions=HeldPositions(assets, amounts, costs, ledger.last_prices()),
+                positions=HeldPositions(assets, amounts, costs, _packed(ledger.last_prices())),
                 transactions=transactions,
                 orders=orders,
                 recorded=recorded,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rustybt.data.portal.adjustments import unadjust
+from rustybt.data.portal.resampled_bars import ResampledBars
 from rustybt.market.frequency import DAILY
+from rustybt.market.resample import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,12 +65,16 @@ def read_traded(
     closes
         When each of them closed, microseconds since 1970 UTC.
     frequency
-        Of the run: read where the bars hold no daily ones.
+        Of the run: read where there are no daily bars and none can be made.
     """
     assets, left_out = most_traded(transactions)
     found = np.full((len(sessions), len(assets)), np.nan)
     if assets and len(sessions):
-        _fill(found, bars, assets, sessions, closes, DAILY.name if DAILY.name in bars.frequencies else frequency)
+        if DAILY.name in bars.frequencies:
+            frequency = DAILY.name
+        elif base_of(DAILY, bars.frequencies) is not None:
+            bars, frequency = ResampledBars(bars, bars.calendar_name), DAILY.name
+        _fill(found, bars, assets, sessions, closes, frequency)
     return TradedPrices(tuple(a.sid for a in assets), tuple(a.symbol for a in assets), found, left_out)
 
 

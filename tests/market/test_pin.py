@@ -27,3 +27,19 @@ def test_differences_are_named_with_both_values():
 def test_what_is_no_pin_is_refused():
     with pytest.raises(RequestError, match="version, content_hash missing"):
         Pin.from_json({"bundle": "us"})
+
+
+def test_a_pin_of_several_bundles_names_them_all_and_survives_json():
+    crypto = Pin("crypto", 5, "sha256:77aa", "24/7")
+    joined = Pin.joined([PIN, crypto])
+    assert (joined.bundle, joined.version, joined.reference) == ("us+crypto", 0, "us@3+crypto@5")
+    # printf '3f9c\\n77aa' | sha256sum
+    assert joined.content_hash == "609571388a5553873e671b60e1bdcce924d49451857e3ad4207ba8b9271ace62"
+    assert joined.bundles == (PIN, crypto)
+    assert Pin.from_json(json.loads(json.dumps(joined.to_json()))) == joined
+    assert Pin.joined([crypto, PIN]).content_hash != joined.content_hash
+
+
+def test_a_pin_of_one_bundle_is_written_as_earlier_versions_wrote_it():
+    assert "parts" not in PIN.to_json()
+    assert PIN.bundles == (PIN,)

@@ -11,10 +11,12 @@ import pytest
 
 from rustybt.algorithm import run_algorithm
 from rustybt.data.bundles.store import BundleStore
+from rustybt.data.portal import MemoryBars
 from rustybt.errors import CorruptBundleError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
+from rustybt.testing.bars import frame_of_bars
 from rustybt.trading.result import Result
 from rustybt.trading.run_data import run_data
 from rustybt.trading.traded_prices import MOST_ASSETS, most_traded, read_traded
@@ -99,20 +101,17 @@ def test_only_the_assets_of_the_highest_turnover_are_kept():
 
 
 def test_of_minutes_the_last_one_before_the_close_is_kept():
-    minute, day = 60_000_000, 86_400_000_000
+    rows = [
+        ("A", "2020-01-02 20:58", "1"),
+        ("A", "2020-01-02 20:59", "2"),
+        ("A", "2020-01-03 15:00", "3"),
+        # After the close.
+        ("A", "2020-01-03 21:00", "99"),
+    ]
+    bars = MemoryBars(frame_of_bars(rows), frequency="1m")
     sessions = np.array(["2020-01-02", "2020-01-03"], dtype="datetime64[D]")
-    midnight = sessions.astype("datetime64[us]").astype(np.int64)
-    closes = midnight + 21 * 60 * minute
-    stamps = np.array([closes[0] - 2 * minute, closes[0] - minute, midnight[1] + day * 5 // 8, closes[1]])
-    block = SimpleNamespace(
-        timestamps=stamps,
-        symbol_codes=np.zeros(4, dtype=np.int32),
-        symbols=("A",),
-        values={"close": np.array([1.0, 2.0, 3.0, 99.0])},
-    )
-    asset = Asset(7, "A", "XNYS")
-    bars = SimpleNamespace(frequencies=("1m",), read_arrays=lambda *_, **__: block, price_basis=lambda symbol: "raw")
-    fill = SimpleNamespace(asset=asset, amount=1, price=1.0)
+    closes = sessions.astype("datetime64[us]").astype(np.int64) + 21 * 3_600_000_000
+    fill = SimpleNamespace(asset=bars.assets.lookup_symbol("A"), amount=1, price=1.0)
     assert read_traded(bars, [fill], sessions, closes, "1m").closes[:, 0].tolist() == [2.0, 3.0]
 
 

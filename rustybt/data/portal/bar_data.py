@@ -49,6 +49,7 @@ class BarData:
         self._clock = clock
         self._is_restricted = is_restricted
         self._lists: dict[int, tuple[Any, Sequence[Asset], Any, dict[int, Any]]] = {}
+        self._singles: dict[tuple[int, int], tuple[Sequence[Asset], Any]] = {}
 
     @property
     def current_dt(self) -> pd.Timestamp:
@@ -144,6 +145,13 @@ class BarData:
             self._lists[id(assets)] = (assets, chosen, index, {id(view): columns})
         return chosen, columns, index
 
+    def _resolve_one(self, asset: Asset, view: View) -> tuple[Sequence[Asset], Any, None]:
+        """Return what `_resolve` does of one asset, without an index: a Series needs none."""
+        kept = self._singles.get((id(view), asset.sid))
+        if kept is None:
+            kept = self._singles[id(view), asset.sid] = ((asset,), view.columns((asset,)))
+        return kept[0], kept[1], None
+
     def history(
         self,
         assets: Asset | Iterable[Asset],
@@ -180,7 +188,9 @@ class BarData:
         """
         view = self._portal.view(frequency)
         single = isinstance(assets, Asset)
-        chosen, columns, index = self._resolve([assets] if isinstance(assets, Asset) else assets, view)
+        chosen, columns, index = (
+            self._resolve_one(assets, view) if isinstance(assets, Asset) else self._resolve(assets, view)
+        )
         if isinstance(fields, str):
             values = view.window(columns, bar_count, fields)
             if output == "numpy":
@@ -243,7 +253,10 @@ class BarData:
         return pd.DataFrame(flat, index=rows, columns=pd.Index(list(names), name="fields"))
 
     def can_trade(self, assets: Asset | Iterable[Asset]) -> Any:
-        """Return whether an asset is listed now, has a known price and is not restricted; a Series for several."""
+        """Return whether an asset is listed now, its venue trades in this bar, it has a known price and is not restricted.
+
+        A Series for several assets.
+        """
         if isinstance(assets, Asset):
             return self._tradable(assets)
         import pandas as pd
@@ -261,7 +274,7 @@ class BarData:
     def _is_listed(self, asset: Asset) -> bool:
         session = self._session()
         return (asset.first_session is None or asset.first_session <= session) and (
-            asset.last_session is None or session <= asset.last_session
+            asset.last_session is None or session <= asset.last_session or self._portal.is_yet_to_end(asset)
         )
 
     def is_stale(self, assets: Asset | Iterable[Asset]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from rustybt.data.portal.venue_days import end_of_life, keeps_clock
 from rustybt.market.bars import VALUE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from rustybt.data.portal.bar_axis import BarAxis
@@ -35,7 +36,7 @@ _CELL_BYTES = 48
 #: What is held ahead of the clock.
 _STRETCH_BYTES = 224 * 2**20
 #: Bars read in one go; the reader needs about as much again.
-_READ_ROWS = 1_500_000
+_READ_ROWS = 400_000
 #: Days looked back for a last price, one stretch after the other.
 _LOOK_BACK = (4, 10, 40, 160, 640, 2_560, 10_240)
 
@@ -181,34 +182,48 @@ class IntradayPanel(PanelAssets):
 
     def _read(self, low: int, high: int, assets: Sequence[Asset]) -> dict[str, Floats]:
         """Read bars `low` to `high`; `price` is the close still."""
-        axis = self.bars
         arrays = {field: np.full((high - low, len(assets)), np.nan) for field in (*VALUE_COLUMNS, "price")}
-        rows = slice(low + axis.before, high + axis.before)
-        begin = int(axis.ends[rows.start - 1]) if rows.start else int(axis.labels[rows.start])
-        where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency)
-        first = int(axis.labels[rows.start]) if all(keeps_clock(a, self.axis) for a in assets) else begin
-        size = max(1, _READ_ROWS // (high - low))
-        for at in range(0, len(assets), size):
-            group = assets[at : at + size]
-            block = self._provider.read_arrays(
-                [a.symbol for a in group],
-                start=_day(first),
-                end=_day(int(axis.ends[rows.stop - 1]) - 1),
-                fields=VALUE_COLUMNS,
-                frequency=axis.frequency.name,
-            )
-            restated = self.restatings(group, lambda t: axis.first_of(t) - low, in_bars=True)
-            for field, values in place_bars(block, group, where, restated).items():
-                arrays[field][:, at : at + size] = values
+        for first, stop in self._pieces(low, high, len(assets)):
+            size = max(1, _READ_ROWS // (stop - first))
+            for at in range(0, len(assets), size):
+                found = self._read_piece(first, stop, assets[at : at + size])
+                for field, values in found.items():
+                    arrays[field][first - low : stop - low, at : at + size] = values
         self._unadjust(arrays, low, assets)
         np.nan_to_num(arrays["volume"], copy=False, nan=0.0)
         arrays["price"][:] = arrays["close"]
         return arrays
 
+    def _pieces(self, low: int, high: int, assets: int) -> Iterator[tuple[int, int]]:
+        """Cut bars `low` to `high` into months, as intraday files are, and join as many as may be read in one go."""
+        axis = self.bars
+        first, last = axis.session_of(low), axis.session_of(high - 1)
+        months = self.axis.sessions[first + self.axis.before : last + 1 + self.axis.before].astype("datetime64[M]")
+        cuts = [axis.first_of(first + int(i) + 1) for i in np.flatnonzero(months[1:] != months[:-1])]
+        begin = low
+        for cut, following in pairwise([*cuts, high, None]):
+            if cut is not None and (following is None or (following - begin) * assets > _READ_ROWS):
+                yield begin, cut
+                begin = cut
+
+    def _read_piece(self, low: int, high: int, assets: Sequence[Asset]) -> dict[str, Floats]:
+        axis = self.bars
+        rows = slice(low + axis.before, high + axis.before)
+        begin = int(axis.ends[rows.start - 1]) if rows.start else int(axis.labels[rows.start])
+        where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency)
+        first = int(axis.labels[rows.start]) if all(keeps_clock(a, self.axis) for a in assets) else begin
+        block = self._provider.read_arrays(
+            [a.symbol for a in assets],
+            start=_day(first),
+            end=_day(int(axis.ends[rows.stop - 1]) - 1),
+            fields=VALUE_COLUMNS,
+            frequency=axis.frequency.name,
+        )
+        restated = self.restatings(assets, lambda t: axis.first_of(t) - low, in_bars=True)
+        return place_bars(block, assets, where, restated)
+
     def _unadjust(self, arrays: dict[str, Floats], low: int, assets: Sequence[Asset]) -> None:
-        adjusted = [
-            i for i, a in enumerate(assets) if self.basis(a) == "split_adjusted" and keeps_clock(a, self.axis)
-        ]
+        adjusted = [i for i, a in enumerate(assets) if self.basis(a) == "split_adjusted" and keeps_clock(a, self.axis)]
         if not adjusted:
             return
         actions = self.actions_of([assets[i] for i in adjusted])

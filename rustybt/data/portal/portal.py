@@ -14,6 +14,7 @@ from rustybt.data.portal.resampled_bars import ResampledBars, anchor_of
 from rustybt.data.portal.session_axis import SessionAxis
 from rustybt.data.portal.session_feed import FIELDS, SessionFeed
 from rustybt.data.portal.source_bars import SourceBars, bars_of
+from rustybt.data.portal.venue_days import end_of_life, keeps_clock, sessions_with_trading
 from rustybt.data.portal.views import LongerView, SessionView, View
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
+    from rustybt.data.portal.bar_provider import BarProvider, Booleans, Floats, Integers
     from rustybt.data.portal.intraday_panel import IntradayPanel
     from rustybt.data.portal.panel import BarPanel
 
@@ -95,13 +96,16 @@ class PolarsDataPortal:
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
         first, last = span(bars) if start is None or end is None else (start, end)
-        served = self._served(bars)
+        served = self._serving(bars)
         self._dates = (name or bars.calendar_name, start or first, end or last)
         axis_frequency = DAILY if self.frequency.is_intraday else self.frequency
         self.axis = SessionAxis(*self._dates, axis_frequency)
         self.feed: SessionFeed | IntradayFeed
         self._views: dict[str, View] = {}
-        self._served_bars = served
+        # Of assets of other venues: when they end, and in which sessions they trade.
+        self._ends: dict[int, int] = {}
+        self._trading: dict[str, Booleans] = {}
+        self._served = served
         if self.frequency.is_intraday:
             anchor = anchor_of(served, self.axis, self.frequency)
             self.feed = IntradayFeed(served, BarAxis(self.axis, self.frequency, anchor))
@@ -111,7 +115,7 @@ class PolarsDataPortal:
         # Reads from outside a strategy move the clock for a moment.
         self._reading = RLock()
 
-    def _served(self, bars: BarProvider) -> BarProvider:
+    def _serving(self, bars: BarProvider) -> BarProvider:
         wanted = self.frequency
         if wanted.name not in bars.frequencies and base_of(wanted, bars.frequencies) is None:
             held = ", ".join(bars.frequencies) or "none"
@@ -170,21 +174,38 @@ class PolarsDataPortal:
     @property
     def session(self) -> date:
         """The session of the clock; outside a run, the last one."""
-        feed = self.feed
-        t = feed.now_t
-        if t is None:
-            t = feed.seen_t if isinstance(feed, SessionFeed) else feed.axis.session_of(feed.seen_r)
-        day: date = self.axis.sessions[t + self.axis.before].item()
+        day: date = self.axis.sessions[self._t() + self.axis.before].item()
         return day
 
-    def is_open(self, asset: Asset) -> bool:
-        """Return whether the asset's venue trades in the present intraday bar; always for the venues of the clock.
+    def _t(self) -> int:
+        feed = self.feed
+        if feed.now_t is not None:
+            return feed.now_t
+        return feed.seen_t if isinstance(feed, SessionFeed) else feed.axis.session_of(feed.seen_r)
 
-        Before the first bar of a session, the first bar counts. Runs on sessions do not ask.
+    def is_yet_to_end(self, asset: Asset) -> bool:
+        """Return whether an asset of another venue, whose last session is over, is still held for want of one that it lacks."""
+        if asset.last_session is None or keeps_clock(asset, self.axis):
+            return False
+        end = self._ends.get(asset.sid)
+        if end is None:
+            end = self._ends[asset.sid] = end_of_life(asset, asset.last_session, self.axis)
+        return self._t() < end
+
+    def is_open(self, asset: Asset) -> bool:
+        """Return whether the asset's venue trades in the present bar; always for the venues of the clock.
+
+        In runs on sessions it does where a session of the venue ends in that of the clock. Before the first bar of a session,
+        the first bar counts.
         """
         feed = self.feed
-        if isinstance(feed, SessionFeed) or asset.calendar_name == self.axis.calendar_name:
+        if keeps_clock(asset, self.axis):
             return True
+        if isinstance(feed, SessionFeed):
+            t = self._t()
+            if asset.calendar_name not in self._trading:
+                self._trading[asset.calendar_name] = sessions_with_trading(asset.calendar_name, self.axis)
+            return t < 0 or bool(self._trading[asset.calendar_name][t])
         r = feed.seen_r
         if feed.now_t is not None:
             r = max(r, feed.axis.first_of(feed.now_t))
@@ -234,7 +255,7 @@ class PolarsDataPortal:
             return LongerView(feed, wanted)
         if wanted == DAILY:
             # An axis of its own: it may reach years back where the minutes do not.
-            return SessionView(SessionFeed(self._served_bars, SessionAxis(*self._dates)), feed)
+            return SessionView(SessionFeed(self._served, SessionAxis(*self._dates)), feed)
         sessions = self.view(DAILY)
         return LongerView(sessions, wanted)  # type: ignore[arg-type]
 

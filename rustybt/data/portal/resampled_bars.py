@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from rustybt.data.portal.memory_bars import MemoryBlock
 from rustybt.data.portal.placing import join_bars
 from rustybt.market.bars import VALUE_COLUMNS
-from rustybt.market.calendars import get_calendar
+from rustybt.market.calendars import canonical_name, get_calendar
 from rustybt.market.frequency import DAILY, Frequency
 from rustybt.market.resample import OUTSIDE, base_of, coarser_labels
 
@@ -131,8 +132,10 @@ def anchor_of(bars: BarProvider, axis: SessionAxis, frequency: Frequency) -> Anc
     """Return whether stored intraday bars are counted from the open or on the hours of the clock, by a look at some."""
     if frequency.seconds < 1_800 or axis.calendar.is_always_open or frequency.name not in bars.frequencies:
         return "open"
-    for symbol in list(bars.symbols)[:5]:
-        first = bars.assets.lookup_symbol(symbol).first_session or axis.start
+    assets = (bars.assets.lookup_symbol(symbol) for symbol in bars.symbols)
+    # Bars of other venues are not counted from the open of the clock's.
+    for asset in islice((a for a in assets if canonical_name(a.calendar_name) == axis.calendar.name), 5):
+        symbol, first = asset.symbol, asset.first_session or axis.start
         begin = max(first, axis.start - timedelta(days=30))
         block = bars.read_arrays(
             [symbol], start=begin, end=begin + timedelta(days=40), fields=("close",), frequency=frequency.name

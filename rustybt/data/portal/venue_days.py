@@ -18,7 +18,7 @@ from rustybt.market.request import DAY_MICROSECONDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rustybt.data.portal.bar_provider import Floats, Integers
+    from rustybt.data.portal.bar_provider import Booleans, Floats, Integers
     from rustybt.data.portal.session_axis import SessionAxis
     from rustybt.market.assets import Asset
     from rustybt.market.corporate_actions import CorporateAction
@@ -65,6 +65,15 @@ def end_of_life(asset: Asset, last_session: date, axis: SessionAxis) -> int:
         return axis.end_of_life(last_session)
     seen, lacking = (_row_of_session(calendar, at, axis) for at in (after - 1, after))
     return max(seen + 1, lacking) - axis.before
+
+
+def sessions_with_trading(calendar_name: str, axis: SessionAxis) -> Booleans:
+    """Return for each session of the simulation whether one of another venue ends in it, or after the one before."""
+    calendar = get_calendar(calendar_name, axis.start - _MONTH, axis.end)
+    rows = slice(axis.before, axis.before + axis.length)
+    begin = axis.closes[axis.before - 1] if axis.before else axis.begin
+    ends = np.concatenate(([begin], axis.closes[rows]))
+    return np.asarray(np.diff(np.searchsorted(calendar.closes, ends, side="right")) > 0)
 
 
 def _row_of_session(calendar: TradingCalendar, at: int, axis: SessionAxis) -> int:

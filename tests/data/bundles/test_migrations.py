@@ -8,11 +8,12 @@ from rustybt.data.bundles.metadata_store.database import Database
 from rustybt.data.bundles.metadata_store.migrations import MIGRATIONS, Migration, migrate, schema_version
 from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import SchemaVersionError
+from rustybt.market.pin import Pin
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
 
 LATER = Migration(
-    3, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
+    4, "colours", lambda connection: connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
 )
 NEXT = (*MIGRATIONS, LATER)
 
@@ -39,13 +40,13 @@ def columns(home):
 def test_an_older_database_is_upgraded_when_it_is_opened(old_home, way):
     database = Database(old_home, migrations=NEXT, clock=lambda: 123.9)
     with getattr(database, way)() as connection:
-        assert schema_version(connection) == 3
+        assert schema_version(connection) == 4
         assert connection.exec_driver_sql("SELECT tag, colour FROM bundle_tags").all() == [("golden", None)]
         assert connection.exec_driver_sql(
-            "SELECT version, description, applied_at FROM schema_migrations WHERE version = 3"
-        ).all() == [(3, "colours", 123)]
+            "SELECT version, description, applied_at FROM schema_migrations WHERE version = 4"
+        ).all() == [(4, "colours", 123)]
     database.close()
-    assert columns(old_home)[1] == 3
+    assert columns(old_home)[1] == 4
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(old_home):
@@ -53,10 +54,10 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(old_home):
         connection.exec_driver_sql("ALTER TABLE bundle_tags ADD COLUMN colour TEXT")
         raise RuntimeError("no")
 
-    database = Database(old_home, migrations=(*MIGRATIONS, Migration(3, "bad", fail)))
+    database = Database(old_home, migrations=(*MIGRATIONS, Migration(4, "bad", fail)))
     with pytest.raises(RuntimeError), database.write():
         pass
-    assert columns(old_home)[1] == 2
+    assert columns(old_home)[1] == 3
     assert "colour" not in columns(old_home)[0]
     with BundleStore(old_home) as store:
         assert store.tags("us") == {"golden": 1}
@@ -69,6 +70,7 @@ def test_a_new_home_walks_all_steps(tmp_path):
             1,
             2,
             3,
+            4,
         ]
         assert migrate(connection, 0, NEXT) == []
 
@@ -81,7 +83,7 @@ def test_a_newer_database_is_left_alone(old_home):
     with BundleStore(old_home) as store:
         for use in (lambda: store.open("us"), store.list_bundles, store.recover, lambda: store.tag("us", "x"),
                     lambda: store.commit("us", frame_of_bars([("A", "2024-01-02", 2)]), Provenance("test"))):  # fmt: skip
-            with pytest.raises(SchemaVersionError, match="schema version 3, this rustybt knows up to 2") as caught:
+            with pytest.raises(SchemaVersionError, match="schema version 4, this rustybt knows up to 3") as caught:
                 use()
             assert caught.value.exit_code == 6
             assert "pip install --upgrade" in caught.value.hint
@@ -130,12 +132,12 @@ def first_home(home):
 
 
 @pytest.mark.parametrize("way", ["read", "write"])
-def test_a_database_of_the_first_schema_walks_to_the_second_and_keeps_its_rows(first_home, way):
+def test_a_database_of_the_first_schema_walks_to_the_newest_and_keeps_its_rows(first_home, way):
     before = rows(first_home)
     assert before["cache_statistics"] == [(86400, 7, 2, 1.5, 20.0)]
     database = Database(first_home)
     with getattr(database, way)() as connection:
-        assert schema_version(connection) == 2
+        assert schema_version(connection) == 3
     database.close()
     assert rows(first_home) == before
     assert "cache_usage" in tables(first_home)
@@ -160,3 +162,46 @@ def test_a_database_that_walked_has_the_tables_and_columns_of_a_new_one(first_ho
         database.close()
     shape = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
     assert query(first_home, shape) == query(tmp_path / "new", shape)
+
+
+#: As releases of the second schema made it: a result could depend on one bundle only.
+SECOND_SAVED_RESULTS = """
+DROP TABLE saved_results;
+CREATE TABLE saved_results (
+    path TEXT NOT NULL, bundle_name TEXT NOT NULL, version INTEGER NOT NULL, content_hash VARCHAR(64) NOT NULL,
+    saved_at INTEGER NOT NULL, PRIMARY KEY (path)
+);
+CREATE INDEX idx_saved_results_bundle ON saved_results (bundle_name, version);
+INSERT INTO saved_results VALUES ('/results/ma', 'us', 1, 'abc', 1700000000);
+DELETE FROM schema_migrations WHERE version > 2;
+PRAGMA user_version = 2;
+"""
+
+
+@pytest.fixture
+def second_home(old_home):
+    connection = sqlite3.connect(old_home / ".rustybt" / "metadata.sqlite")
+    connection.executescript(SECOND_SAVED_RESULTS)
+    connection.close()
+    return old_home
+
+
+def test_saved_results_of_the_second_schema_stay_and_may_then_depend_on_several_bundles(second_home):
+    with BundleStore(second_home) as store:
+        store.commit("crypto", frame_of_bars([("BTC", "2024-01-02", 1)]), Provenance("test"), calendar="24/7")
+        assert query(second_home, "SELECT * FROM saved_results") == [("/results/ma", "us", 1, "abc", 1_700_000_000)]
+        store.record_result("/results/ma", Pin.joined([store.open("us").pin, store.open("crypto").pin]))
+    assert query(second_home, "SELECT path, bundle_name, version FROM saved_results ORDER BY bundle_name") == [
+        ("/results/ma", "crypto", 1),
+        ("/results/ma", "us", 1),
+    ]
+
+
+def test_a_database_that_walked_from_the_second_schema_is_like_a_new_one(second_home, tmp_path):
+    for home in (second_home, tmp_path / "new"):
+        database = Database(home)
+        with database.write():
+            pass
+        database.close()
+    shape = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    assert query(second_home, shape) == query(tmp_path / "new", shape)

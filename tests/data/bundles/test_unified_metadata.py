@@ -68,7 +68,7 @@ class TestSchema:
                 assert columns[name] == (kind, default, key), (table, name)
         indexes = {row[0] for row in query(store, "SELECT name FROM sqlite_master WHERE type = 'index'")}
         assert indexes >= SEED_INDEXES
-        assert query(store, "PRAGMA user_version") == [(2,)]
+        assert query(store, "PRAGMA user_version") == [(3,)]
         assert query(store, "SELECT version, description FROM schema_migrations")[0][0] == 1
 
     def test_the_module_names_every_table(self):

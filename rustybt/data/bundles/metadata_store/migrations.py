@@ -48,11 +48,13 @@ def _create_cache_tables(connection: Connection) -> None:
 
 def _let_results_have_several_bundles(connection: Connection) -> None:
     """Make the table of saved results anew, for SQLite cannot change a primary key; its rows stay."""
-    columns = "path, bundle_name, version, content_hash, saved_at"
     connection.exec_driver_sql("DROP INDEX IF EXISTS idx_saved_results_bundle")
     connection.exec_driver_sql("ALTER TABLE saved_results RENAME TO saved_results_before")
     schema.metadata.create_all(connection, tables=[schema.saved_results])
-    connection.exec_driver_sql(f"INSERT INTO saved_results ({columns}) SELECT {columns} FROM saved_results_before")
+    connection.exec_driver_sql(
+        "INSERT INTO saved_results (path, bundle_name, version, content_hash, saved_at) "
+        "SELECT path, bundle_name, version, content_hash, saved_at FROM saved_results_before"
+    )
     connection.exec_driver_sql("DROP TABLE saved_results_before")
 
 
