@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rustybt.__about__ import __version__
 from rustybt.data.portal import BarProvider, CombinedBars, PolarsDataPortal, bars_of
 from rustybt.data.portal.portal import span
-from rustybt.errors import BundleError, RequestError, RustybtError
-from rustybt.market.frequency import DAILY, MINUTE, Frequency
-from rustybt.market.pin import Pin
+from rustybt.errors import RequestError, RustybtError
+from rustybt.market.frequency import Frequency
 from rustybt.trading.active import activate
 from rustybt.trading.books import build_books
 from rustybt.trading.desk import Desk
@@ -26,6 +23,7 @@ from rustybt.trading.perf import build_perf
 from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
 from rustybt.trading.result import Result
 from rustybt.trading.run_data import run_data
+from rustybt.trading.run_facts import frequency_name, pin_of, register, unapplied_notes
 from rustybt.trading.run_inputs import align_returns, parse_capital, parse_date
 from rustybt.trading.simulation import Progress, Simulation
 from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, stop_if_loading, strategy_error
@@ -342,7 +340,7 @@ class TradingAlgorithm:
             "initialize": sorted(self._initialize_kwargs),
             **{role: describe_model(model) for role, model in self._models.items()},
         }
-        pin, panel = _pin(bars, desk), desk.portal.panel
+        pin, panel = pin_of(bars, desk), desk.portal.panel
         home = getattr(bars, "home", None)
         return Result(
             partial(build_perf, log, opens, closes, benchmark),
@@ -353,9 +351,9 @@ class TradingAlgorithm:
             benchmark=benchmark,
             books=partial(build_books, log),
             recorded_names=names,
-            notes=(*self._notes, *_unapplied_notes(desk), *desk.controls.notes()),
+            notes=(*self._notes, *unapplied_notes(desk), *desk.controls.notes()),
             error=error,
-            on_save=None if pin is None or home is None else partial(_register, home, pin),
+            on_save=None if pin is None or home is None else partial(register, home, pin),
             data=run_data(bars, panel.assets, axis.sessions[0], desk.sessions, closes, log, desk.portal.frequency.name),
         )
 
@@ -464,48 +462,6 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             progress=progress,
         )
     return compare(saved, again)
-
-
-def frequency_name(frequency: Frequency) -> str:
-    """Return the name that Zipline has for a frequency, or else its own."""
-    return {DAILY: "daily", MINUTE: "minute"}.get(frequency, frequency.name)
-
-
-def _register(home: Path, pin: Pin, directory: Path) -> None:
-    """Tell the store which of its versions a saved result depends on; a home that is read-only need not know."""
-    from rustybt.data.bundles.store import BundleStore
-
-    with suppress(BundleError), BundleStore(home) as store:
-        store.record_result(directory, pin)
-
-
-def _pin(bars: BarProvider, desk: Desk) -> Pin | None:
-    pin = getattr(bars, "pin", None)
-    if not isinstance(pin, Pin):
-        return None
-    calendar = desk.portal.axis.calendar
-    start, end = desk.sessions[0].item(), desk.sessions[-1].item()
-    panel = desk.portal.panel
-    bases = sorted({panel.basis(asset) for asset in panel.assets})
-    return replace(
-        pin,
-        calendar=calendar.name,
-        session_hash=calendar.sessions_hash(start, end),
-        calendar_version=calendar.library_version,
-        start=str(start),
-        end=str(end),
-        adjustment="as of the clock, from " + ", ".join(bases) if bases else "",
-        package_version=__version__,
-        frequency=desk.portal.frequency.name,
-    )
-
-
-def _unapplied_notes(desk: Desk) -> list[str]:
-    """Return a sentence on the events that the run read and did not apply, none when there are none."""
-    named = [f"{action.symbol} on {action.ex_date}" for action in desk.portal.panel.unapplied]
-    if not named:
-        return []
-    return [f"spin-offs are stored but not applied, neither to prices nor to holdings: {', '.join(named)}"]
 
 
 def _strategy(script: str | Path | Strategy | None, given: Mapping[str, Callable[..., Any] | None]) -> Strategy:

@@ -311,3 +311,64 @@ def test_the_environment_is_left_alone_by_a_run(us, hold, place, rustybt):
     other = place / "other"
     rustybt("run", "-f", hold, "-b", us, "--home", other)
     assert json.dumps(dict(__import__("os").environ)).count(str(other)) == 0
+
+
+BOTH = """from rustybt.api import order, symbols
+
+
+def initialize(context):
+    context.assets = symbols("AAPL", "BTC-USD")
+    context.bought = False
+
+
+def handle_data(context, data):
+    if not context.bought:
+        for asset in context.assets:
+            order(asset, 1)
+        context.bought = True
+"""
+
+
+@pytest.fixture
+def crypto(place, rustybt):
+    """The bundle crypto@1: BTC-USD from Tuesday the 2nd to Saturday the 6th of January 2024."""
+    rows = [f"2024-01-0{day},BTC-USD,100,110,90,10{day},1000" for day in range(2, 7)]
+    (place / "coins.csv").write_text("\n".join(["date,symbol,open,high,low,close,volume", *rows]) + "\n")
+    found = rustybt("ingest", "csv", "--path", "coins.csv", "--bundle", "crypto", "--calendar", "24/7")
+    assert found[0] == 0, found
+    return "crypto"
+
+
+@pytest.fixture
+def both(place):
+    (place / "both.py").write_text(BOTH)
+    return place / "both.py"
+
+
+def test_a_run_on_two_bundles_is_saved_replayed_and_reported(us, crypto, both, rustybt, ask):
+    line = ("run", "-f", both, "-b", us, "-b", crypto, "--capital-base", "10000")
+    status, out, _ = rustybt(*line, "--calendar", "XNYS", "-o", "results/both")
+    assert status == 0
+    assert out.splitlines()[0] == "Performance on us@1+crypto@1"
+    assert "10,000.00 USD" in out
+    status, out, _ = rustybt("replay", "results/both")
+    assert status == 0
+    assert out.startswith("same result on us@1+crypto@1: 4 sessions and 2 transactions")
+    found = ask(*line, "--calendar", "24/7")
+    assert found["pin"]["calendar"] == "24/7"
+    assert [part["bundle"] for part in found["pin"]["parts"]] == ["us", "crypto"]
+    assert found["summary"]["sessions"] == 5
+    assert rustybt("report", "results/both")[0] == 0
+
+
+def test_two_calendars_need_a_word_which_drives_the_run(us, crypto, both, rustybt):
+    status, out, err = rustybt("run", "-f", both, "-b", us, "-b", crypto)
+    assert (status, out) == (2, "")
+    assert "several calendars: XNYS, 24/7" in err
+    assert "--calendar XNYS" in err
+
+
+def test_a_sweep_on_two_bundles_is_refused(us, crypto, both, rustybt):
+    status, _, err = rustybt("run", "-f", both, "-b", us, "-b", crypto, "--sweep", "X=1,2")
+    assert status == 2
+    assert "a sweep runs on one bundle, not on 2: us, crypto" in err

@@ -29,7 +29,7 @@ def test_capital_may_be_a_decimal(make_bars):
     assert result.books["cash"].iloc[-1] == Decimal("1000.25")
 
 
-@pytest.mark.parametrize("bundle", [5, object(), ["us"], pd.DataFrame()])
+@pytest.mark.parametrize("bundle", [5, object(), [5], pd.DataFrame()])
 def test_what_is_no_bundle_is_refused(bundle):
     with pytest.raises(RequestError, match="takes a name or an opened bundle"):
         run_algorithm(bundle=bundle, initialize=nothing, capital_base=1)

@@ -15,6 +15,7 @@ from rustybt.market.assets import AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.pin import Pin
 from rustybt.market.provenance import Provenance
+from rustybt.market.quality_report import QualityReport
 from rustybt.sweeps import sweep
 from rustybt.testing.bars import frame_of_bars
 from rustybt.trading.result import Result
@@ -163,7 +164,8 @@ class TestWhatIsRefused:
             run_algorithm(bundle=[3])
 
     def test_a_sweep_on_several(self, bundles, store, script):
-        with pytest.raises(RequestError, match="takes a reference or a bundle"):
+        script.write_text(f"X = 0\n{SCRIPT}")
+        with pytest.raises(RequestError, match="takes a reference or a bundle opened from a store, not list"):
             sweep(script, {"X": [1]}, bundle=bundles, store=store)
 
     def test_a_list_of_one_is_that_one(self, bundles, store):
@@ -208,7 +210,7 @@ class TestThePin:
         assert report.is_same
         assert report.circumstances == ("us: the same data is version 2 now, it was 1",)
 
-    def test_the_store_knows_the_result_of_each_bundle(self, saved, store):
+    def test_the_store_knows_the_result_of_each_bundle(self, saved, store, script):
         where = str(saved[1])
         assert store.saved_results("us") == [(where, 1)]
         assert store.saved_results("crypto") == [(where, 1)]
@@ -217,10 +219,25 @@ class TestThePin:
         report = store.gc(keep_last=1, dry_run=True)
         assert report.orphaned_results == {where: "crypto@1, us@1"}
         # Saved again from one bundle, it depends on that one only.
-        run_algorithm(bundle="us", store=store, **buy_once(1)).save(where)
+        script.write_text(SCRIPT.replace('symbols("A", "BTC")', 'symbols("A", "A")'))
+        run_algorithm(bundle="us", store=store, script=script).save(where)
         assert (store.saved_results("us"), store.saved_results("crypto")) == ([(where, 2)], [])
 
-    def test_quality_tells_of_every_part(self, bundles, store, script):
-        result = run_algorithm(bundle=bundles, store=store, script=script, trading_calendar="24/7")
-        assert result.quality is None
+    def test_quality_tells_which_parts_were_never_checked(self, store, make_bars, script):
+        checked = {
+            "rows": 4,
+            "first": "2020-01-02",
+            "last": "2020-01-07",
+            "missing": 0,
+            "quarantined": 0,
+            "outliers": 1,
+        }
+        spike = {"symbol": "A", "timestamp": "2020-01-06", "kind": "spike", "change": 9.0}
+        report = QualityReport(row_count=4, symbols={"A": checked}, outlier_count=1, outliers=(spike,))
+        store.commit("us", make_bars({"A": [10, 11, 99, 13]})._bars, Provenance("test"), quality=report)
+        crypto = make_bars({"BTC": [100] * 6}, calendar="24/7")
+        store.commit("crypto", crypto._bars, Provenance("test"), calendar="24/7")
+        result = run_algorithm(bundle=["crypto", "us"], store=store, script=script, trading_calendar="24/7")
+        assert result.quality.by_rule == {"spike": 1}
+        assert result.quality.unchecked == ("BTC",)
         assert result.data.currency == "USD"

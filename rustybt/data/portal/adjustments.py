@@ -175,7 +175,12 @@ def lay_out(
         if row <= 0:
             continue
         if isinstance(event, Dividend):
-            price, volume = dividend_factor(float(event.amount), float(filled_close[row - 1])), 1.0
+            base = float(filled_close[row - 1])
+            for earlier in history:
+                # A price that was carried over other ex-dates stands as they left it.
+                if earlier.t < event.t <= earlier.filled_stop:
+                    base *= earlier.price_factor
+            price, volume = dividend_factor(float(event.amount), base), 1.0
         else:
             price, volume = event.price_factor, 1 / event.price_factor
         if price != 1:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rustybt.data.portal.placing import row_keys
+from rustybt.market.calendars import get_calendar
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rustybt.data.portal.bar_provider import Integers
+    from rustybt.data.portal.bar_provider import Booleans, Integers
     from rustybt.data.portal.session_axis import SessionAxis
     from rustybt.market.frequency import Frequency
     from rustybt.market.trading_calendar import Anchor
@@ -30,7 +34,7 @@ class BarAxis:
     def __init__(self, sessions: SessionAxis, frequency: Frequency, anchor: Anchor = "open") -> None:
         self.sessions = sessions
         self.frequency = frequency
-        self._anchor = anchor
+        self.anchor: Anchor = anchor
         self._place()
 
     def _place(self) -> None:
@@ -38,7 +42,7 @@ class BarAxis:
         calendar = sessions.calendar
         first, last = sessions.sessions[0].item(), sessions.sessions[-1].item()
         #: Label (open) and end of every bar, microseconds since 1970 UTC.
-        self.labels: Integers = calendar.expected_bar_opens(first, last, self.frequency, self._anchor)
+        self.labels: Integers = calendar.expected_bar_opens(first, last, self.frequency, self.anchor)
         self.ends: Integers = calendar.bar_ends(self.labels, self.frequency)
         # The bar that ends with the close belongs to the session.
         of_bar = np.searchsorted(sessions.closes, self.ends)
@@ -70,12 +74,22 @@ class BarAxis:
         return int(self._firsts[row]) - self.before
 
     def session_of(self, r: int) -> int:
-        """Return the session of bar `r`."""
+        """Return the session of bar `r`; before the first bar of all, the session before the first."""
+        if r < -self.before:
+            return -self.sessions.before - 1
         return int(self._session_of_bar[r + self.before]) - self.sessions.before
 
     def end_of(self, r: int) -> int:
         """Return the instant at which bar `r` is complete, microseconds since 1970 UTC."""
         return int(self.ends[r + self.before])
+
+    def are_due(self, stamps: Integers) -> Booleans:
+        """Return which labels, rising and of any time, are those of bars that the calendar expects."""
+        first, last = (datetime.fromtimestamp(int(stamps[i]) / 1e6, tz=UTC).date() for i in (0, -1))
+        day = timedelta(days=1)
+        calendar = get_calendar(self.sessions.calendar.name, first - day, last + day)
+        due = calendar.expected_bar_opens(first - day, last + day, self.frequency, self.anchor)
+        return np.isin(row_keys(stamps, self.frequency, self.anchor, calendar), due)
 
     def last_at(self, instant: int) -> int:
         """Return the last bar that is complete at an instant."""

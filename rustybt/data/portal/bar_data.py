@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rustybt.data.portal.portal import SPOT_FIELDS, PolarsDataPortal
+from rustybt.data.portal.session_feed import FIELDS
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 
@@ -200,6 +201,8 @@ class BarData:
                 return self._wide(values, chosen, dates)
             return self._pandas(values, chosen, index, dates, output, single=single)
         names = list(fields)
+        if not names:
+            raise RequestError("history of no field was asked for", hint=f"use one or more of {', '.join(FIELDS)}")
         stacked = np.stack([view.window(columns, bar_count, f) for f in names])
         if output == "numpy":
             return stacked

@@ -14,6 +14,7 @@ from rustybt.data.portal.session_feed import (
     check_asset,
     check_window,
     microseconds_of,
+    nothing_known,
     refuse_depth,
     refuse_lookahead,
     side_by_side,
@@ -67,7 +68,10 @@ class IntradayFeed:
             panel.reach(max(seen_r, -self.axis.before))
         self.row = seen_r - panel.low
         self.spot = panel.arrays
-        if now_t is not None and panel.arrays and self._as_of_bar() > seen_r and panel.events:
+        if seen_r < -self.axis.before:
+            # The calendar begins with the run: nothing is known before its first bar.
+            self.row, self.spot = 0, nothing_known(len(panel.assets))
+        elif now_t is not None and panel.arrays and self._as_of_bar() > seen_r and panel.events:
             # Before the first bar of a session prices are adjusted for what happens in it.
             self.row = 0
             self.spot = {f: self.window(slice(None), 1, f) for f in FIELDS}
@@ -109,16 +113,17 @@ class IntradayFeed:
             In a run, that bar is not complete yet.
         """
         axis = self.axis
-        if is_date:
-            t = axis.sessions.row_of_day(stamp.date()) - axis.sessions.before
-            r = axis.first_of(t + 1) - 1
-        else:
-            r = axis.last_at(microseconds_of(stamp))
-        if r < -axis.before:
-            refuse_depth(axis.sessions, f"{stamp}")
+        while (r := self._last_at(stamp, is_date=is_date)) < -axis.before:
+            self.reach(axis.before + 1, f"{stamp}")
         if self.now_t is not None and r > self.seen_r:
             refuse_lookahead(stamp, axis.ends_of(self.seen_r, self.seen_r + 1)[0], "bar")
         return r
+
+    def _last_at(self, stamp: pd.Timestamp, *, is_date: bool) -> int:
+        axis = self.axis
+        if not is_date:
+            return axis.last_at(microseconds_of(stamp))
+        return axis.first_of(axis.sessions.row_of_day(stamp.date()) - axis.sessions.before + 1) - 1
 
     # Columns -------------------------------------------------------------------------------------------------------
 
@@ -196,12 +201,14 @@ class IntradayFeed:
         if field == "price":
             return np.asarray(self.window(columns, 1, field)[0])
         panel = self.panel
+        if not panel.arrays:
+            return np.empty(0)
         first = self.axis.first_of(self.axis.session_of(self.seen_r))
         if panel.low > first:
             panel.reach(self.seen_r, self.seen_r - first + 1)
             self._refresh()
-        found: Floats = self._session.of(panel, first, self.seen_r)[field][columns]
-        return found
+        # A copy: the sums go on.
+        return np.array(self._session.of(panel, first, self.seen_r)[field][columns])
 
     def index(self, bar_count: int) -> pd.DatetimeIndex:
         """Return the labels of the bars of `window`: their ends, in UTC."""

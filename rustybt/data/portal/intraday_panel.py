@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,25 +20,28 @@ from rustybt.data.portal.adjustments import (
 )
 from rustybt.data.portal.panel_assets import PanelAssets
 from rustybt.data.portal.placing import Rows, place_bars
-from rustybt.data.portal.venue_days import end_of_life, keeps_clock
+from rustybt.data.portal.venue_days import end_of_life, keeps_clock, session_of_event
 from rustybt.market.bars import VALUE_COLUMNS
+from rustybt.market.calendars import get_calendar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
     from rustybt.data.portal.bar_axis import BarAxis
-    from rustybt.data.portal.bar_provider import BarBlock, BarProvider, Floats
+    from rustybt.data.portal.bar_provider import BarBlock, BarProvider, Floats, Integers
     from rustybt.market.assets import Asset
+    from rustybt.market.corporate_actions import CorporateAction
 
 #: Six fields of eight bytes.
 _CELL_BYTES = 48
 #: What is held ahead of the clock.
 _STRETCH_BYTES = 224 * 2**20
 #: Bars read in one go; the reader needs about as much again.
-_READ_ROWS = 400_000
+_READ_ROWS = 250_000
 #: Days looked back for a last price, one stretch after the other.
 _LOOK_BACK = (4, 10, 40, 160, 640, 2_560, 10_240)
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -65,9 +68,10 @@ class IntradayPanel(PanelAssets):
         self.bars = axis
         self.arrays: dict[str, Floats] = {}
         self.low = self.high = 0
-        #: What changes history, by bar, and what could not be placed yet, since the axis begins later.
+        #: What changes history, by bar, as far back as the axis reaches.
         self.events: list[BarEvent] = []
-        self._earlier: list[tuple[int, BookEvent]] = []
+        #: Label of the last bar before those held, by column, where it was looked for.
+        self._before_held: dict[int, int | None] = {}
         self._r = 0
         self._depth = 1
 
@@ -80,12 +84,8 @@ class IntradayPanel(PanelAssets):
             return found
         first = len(self.assets)
         new = self._enlist(asset, self._stretch_bytes())
-        actions = self.actions_of(new)
-        for i, one in enumerate(new):
-            events = book_events(one, actions[one.symbol], self.basis(one), self.axis, in_bars=True)
+        for one, events in self._place_events(new, self.axis.length):
             self.enter_in_book(one, events)
-            self._earlier += ((first + i, event) for event in events)
-        self._place_events()
         held = (self.high - self.low) * len(self.assets) * _CELL_BYTES
         if not self.arrays or held > 2 * _STRETCH_BYTES:
             self.arrays, self.low, self.high = {}, 0, 0
@@ -96,21 +96,25 @@ class IntradayPanel(PanelAssets):
         self.arrays = {f: np.concatenate((before[f], a), axis=1) for f, a in self.arrays.items()}
         return self.columns[asset.sid]
 
-    def _place_events(self) -> None:
-        """Find the bars of events, as far back as the axis reaches."""
-        waiting = self._earlier
-        self._earlier = []
-        for column, event in waiting:
-            if event.t > -self.axis.before:
-                self.events.append(_bar_event(event, column, self.bars))
-            else:
-                self._earlier.append((column, event))
+    def _place_events(self, assets: Sequence[Asset], last: int) -> list[tuple[Asset, list[BookEvent]]]:
+        """Find the bars of the assets' events up to session `last`, as far back as the axis reaches; return all events.
+
+        What happens in the first session of the axis or before it changes no bar that the axis has.
+        """
+        actions = self.actions_of(assets)
+        found = [(a, book_events(a, actions[a.symbol], self.basis(a), self.axis, in_bars=True)) for a in assets]
+        for asset, events in found:
+            column = self.columns[asset.sid]
+            self.events += (_bar_event(e, column, self.bars) for e in events if -self.axis.before < e.t <= last)
         self.events.sort(key=lambda event: (event.r, event.column))
+        return found
 
     def grow(self, bars: int) -> bool:
         """Have an axis of at least `bars` bars ahead of the simulation; return False when the calendar begins later."""
+        before = self.axis.before
         enough = self.bars.grow(bars)
-        self._place_events()
+        if self.axis.before != before:
+            self._place_events(self.assets, -before)
         return enough
 
     def _stretch_bytes(self) -> int:
@@ -153,6 +157,7 @@ class IntradayPanel(PanelAssets):
     def _move(self, low: int, high: int) -> None:
         """Hold bars `low` to `high` instead, keeping those that are held already."""
         keep_low, keep_high = max(low, self.low), min(high, self.high)
+        self._before_held = {}
         if not self.assets:
             self.low, self.high = low, high
             return
@@ -178,7 +183,7 @@ class IntradayPanel(PanelAssets):
             self._carry(0, stop, self._last_prices(self.assets, low), everything)
         if kept and ahead:
             start = keep_high - low
-            self._carry(start, high - low, self.arrays["price"][start - 1].copy(), everything)
+            self._carry(start, high - low, self._prices_at(keep_high), everything)
 
     def _read(self, low: int, high: int, assets: Sequence[Asset]) -> dict[str, Floats]:
         """Read bars `low` to `high`; `price` is the close still."""
@@ -210,7 +215,7 @@ class IntradayPanel(PanelAssets):
         axis = self.bars
         rows = slice(low + axis.before, high + axis.before)
         begin = int(axis.ends[rows.start - 1]) if rows.start else int(axis.labels[rows.start])
-        where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency)
+        where = Rows(axis.labels[rows], axis.ends[rows], begin, self.axis.calendar.name, axis.frequency, axis.anchor)
         first = int(axis.labels[rows.start]) if all(keeps_clock(a, self.axis) for a in assets) else begin
         block = self._provider.read_arrays(
             [a.symbol for a in assets],
@@ -254,12 +259,15 @@ class IntradayPanel(PanelAssets):
         for event in self.events:
             row = event.r - self.low
             i = here.get(event.column)
-            if i is None or not start <= row < stop:
+            if i is None or not start <= row <= stop:
                 continue
+            # Before the open of an ex-date its first bar may not be held: the price before it is enough.
             if event.amount:
                 event.price_factor = dividend_factor(
                     event.amount, float(last[i] if row == start else price[row - 1, i])
                 )
+            if row == stop:
+                continue
             after = np.flatnonzero(traded[row - start :, i])
             price[row : row + int(after[0]) if after.size else stop, i] *= event.price_factor
         for column, i in here.items():
@@ -273,30 +281,39 @@ class IntradayPanel(PanelAssets):
         traded = np.flatnonzero(~np.isnan(self.arrays["close"][: row + 1, column]))
         if traded.size:
             return self.bars.end_of(self.low + int(traded[-1]))
-        label, _ = self._last_bars([self.assets[column]], self.low)[0]
-        return None if label is None else int(self.axis.calendar.bar_ends(np.array([label]), self.bars.frequency)[0])
+        if column not in self._before_held:
+            self._before_held[column] = self._last_bars([self.assets[column]], self.low)[0][0]
+        label = self._before_held[column]
+        return None if label is None else int(self._ends_of(self.assets[column], np.array([label]))[0])
+
+    def _prices_at(self, r: int) -> Floats:
+        """Return the carried prices before bar `r`, which follows a held one."""
+        prices: Floats = self.arrays["price"][r - 1 - self.low].copy()
+        # The price of an asset that is not listed any more is gone, but still the base of its dividends.
+        unpaid = {event.column for event in self.events if event.amount and event.r >= r}
+        gone = [column for column in sorted(unpaid) if np.isnan(prices[column])]
+        if gone:
+            prices[gone] = self._last_prices([self.assets[column] for column in gone], r)
+        return prices
 
     def _last_prices(self, assets: Sequence[Asset], low: int) -> Floats:
         """Return the last close of each asset before bar `low`, adjusted for what has happened since, NaN where none is."""
-        until = (
-            self.axis.sessions[self.bars.session_of(low) - 1 + self.axis.before].item()
-            if low > -self.bars.before
-            else None
-        )
+        # Events of the first session of the axis are not among `events`: the price must hold them already.
+        until = max(self.bars.session_of(low) - 1, -self.axis.before)
+        actions = self.actions_of(assets)
         found = self._last_bars(assets, low)
         return np.array(
             [
-                np.nan if label is None else self._carried(price, asset, _day(label), until)
+                np.nan if label is None else self._carried(price, asset, label, until, actions[asset.symbol])
                 for asset, (label, price) in zip(assets, found, strict=True)
             ]
         )
 
     def _last_bars(self, assets: Sequence[Asset], low: int) -> list[tuple[int | None, float]]:
         """Return label and close of the last bar of each asset before bar `low`."""
-        until = int(self.bars.labels[low + self.bars.before])
-        end = _day(until)
+        end = _day(int(self.bars.labels[low + self.bars.before]))
         found: list[tuple[int | None, float]] = [(None, np.nan)] * len(assets)
-        missing = [i for i, a in enumerate(assets) if a.first_session is not None and a.first_session <= end]
+        missing = [i for i, a in enumerate(assets) if a.first_session is not None and a.first_session <= end + _A_DAY]
         for days in _LOOK_BACK:
             if not missing:
                 break
@@ -309,42 +326,60 @@ class IntradayPanel(PanelAssets):
                 frequency=self.bars.frequency.name,
             )
             for i in missing:
-                found[i] = _last_before(block, assets[i].symbol, until)
-            end = start - timedelta(days=1)
-            # Nothing lies before an asset's first session.
-            missing = [i for i in missing if found[i][0] is None and (assets[i].first_session or start) <= end]
+                found[i] = self._last_of(assets[i], block, low)
+            end = start - _A_DAY
+            # Nothing lies before an asset's first session, which may open on its eve.
+            missing = [i for i in missing if found[i][0] is None and (assets[i].first_session or start) <= end + _A_DAY]
         return found
 
-    def _carried(self, price: float, asset: Asset, traded: date, until: date | None) -> float:
-        """Return a price of the day `traded` as it stands after the session `until`."""
+    def _last_of(self, asset: Asset, block: BarBlock, low: int) -> tuple[int | None, float]:
+        """Return label and close of an asset's last bar in a block that has its place before bar `low`."""
+        if asset.symbol not in block.symbols:
+            return None, np.nan
+        rows = np.flatnonzero(block.symbol_codes == block.symbols.index(asset.symbol))
+        stamps = block.timestamps[rows]
+        if stamps.size and not keeps_clock(asset, self.axis):
+            first = self.bars.first_of(self.bars.session_of(low))
+            at = first + self.bars.before
+            begin = int(self.bars.ends[at - 1]) if at else int(self.bars.labels[0])
+            rows = rows[self._ends_of(asset, stamps) <= begin]
+        elif stamps.size:
+            rows = rows[(stamps < self.bars.labels[low + self.bars.before]) & self.bars.are_due(stamps)]
+        if not rows.size:
+            return None, np.nan
+        return int(block.timestamps[rows[-1]]), float(block.values["close"][rows[-1]])
+
+    def _ends_of(self, asset: Asset, labels: Integers) -> Integers:
+        """Return when bars of an asset were complete."""
+        first, last = _day(int(labels[0])), _day(int(labels[-1]))
+        calendar = get_calendar(asset.calendar_name, first - _A_DAY, last + _A_DAY)
+        return calendar.bar_ends(labels, self.bars.frequency)
+
+    def _carried(self, price: float, asset: Asset, label: int, until: int, actions: Sequence[CorporateAction]) -> float:
+        """Return the price of a bar as it stands after the session `until`."""
         basis = self.basis(asset)
-        if basis not in ADJUSTED_BASES or until is None:
+        if basis not in ADJUSTED_BASES:
             return price
-        actions = self.actions_of([asset])[asset.symbol]
+        end = self._ends_of(asset, np.array([label]))
+        calendar = get_calendar(asset.calendar_name, _day(label) - _A_DAY, max(self.axis.end, _day(label)) + _A_DAY)
+        # A session may open on its eve: the day of the label says too little.
+        traded = calendar.sessions[np.searchsorted(calendar.closes, end)]
         if basis == "split_adjusted":
-            days = np.array([traded], dtype="datetime64[D]")
-            price = float(unadjust({"close": np.array([price])}, days, actions)["close"][0])
-        for action in actions:
-            if traded < action.ex_date <= until:
+            price = float(unadjust({"close": np.array([price])}, traded, actions)["close"][0])
+        since = [
+            action
+            for action in actions
+            if traded[0].item() < action.ex_date
+            and session_of_event(asset, action.ex_date, self.axis, in_bars=True) <= until
+        ]
+        for _, together in groupby(since, lambda a: int(np.searchsorted(calendar.sessions, np.datetime64(a.ex_date)))):
+            before = price
+            for action in together:
                 if action.kind == "cash_dividend":
-                    price *= dividend_factor(float(dividend_amount(action, actions, basis)), price)
+                    price *= dividend_factor(float(dividend_amount(action, actions, basis)), before)
                 else:
                     price *= float(action.price_factor)
-        ended = asset.last_session
-        if ended is not None and end_of_life(asset, ended, self.axis) <= self.axis.t_of(until):
-            return float("nan")
         return price
-
-
-def _last_before(block: BarBlock, symbol: str, until: int) -> tuple[int | None, float]:
-    """Return label and close of a symbol's last bar that is labelled before an instant."""
-    if symbol not in block.symbols:
-        return None, np.nan
-    rows = np.flatnonzero((block.symbol_codes == block.symbols.index(symbol)) & (block.timestamps < until))
-    if not rows.size:
-        return None, np.nan
-    at = rows[np.argmax(block.timestamps[rows])]
-    return int(block.timestamps[at]), float(block.values["close"][at])  # noqa: PD011 - no pandas object
 
 
 def _bar_event(event: BookEvent, column: int, bars: BarAxis) -> BarEvent:

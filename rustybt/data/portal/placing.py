@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rustybt.data.portal.venue_days import Restating
     from rustybt.market.assets import Asset
     from rustybt.market.frequency import Frequency
-    from rustybt.market.trading_calendar import TradingCalendar
+    from rustybt.market.trading_calendar import Anchor, TradingCalendar
 
 
 class Rows(NamedTuple):
@@ -34,6 +34,8 @@ class Rows(NamedTuple):
         When the row before the first was complete.
     calendar_name
         Of the clock, in its own spelling.
+    anchor
+        Whether intraday rows are counted from the open or on the hours of the clock.
     """
 
     labels: Integers
@@ -41,6 +43,7 @@ class Rows(NamedTuple):
     begin: int
     calendar_name: str
     frequency: Frequency
+    anchor: Anchor = "open"
 
 
 def place_bars(
@@ -84,7 +87,9 @@ class _Part:
 
 
 def _set_own(arrays: dict[str, Floats], block: BarBlock | _Part, columns: Integers, rows: Rows) -> None:
-    keys = row_keys(block.timestamps, rows.frequency)
+    days = [np.datetime64(int(end), "us").astype("datetime64[D]").item() for end in (rows.begin, rows.ends[-1])]
+    calendar = get_calendar(rows.calendar_name, days[0], days[1]) if rows.anchor == "clock" else None
+    keys = row_keys(block.timestamps, rows.frequency, rows.anchor, calendar)
     at = np.minimum(np.searchsorted(rows.labels, keys), len(rows.labels) - 1)
     # Bars off the calendar have no row: ingest has reported them.
     held = rows.labels[at] == keys
@@ -94,10 +99,18 @@ def _set_own(arrays: dict[str, Floats], block: BarBlock | _Part, columns: Intege
         array[at, columns] = block.values[field] if held.all() else block.values[field][held]
 
 
-def row_keys(timestamps: Integers, frequency: Frequency) -> Integers:
-    """Return what bars are found by: labels, or numbers of weeks and months, of which a label may be any day."""
+def row_keys(
+    timestamps: Integers, frequency: Frequency, anchor: Anchor = "open", calendar: TradingCalendar | None = None
+) -> Integers:
+    """Return what bars are found by: labels, or numbers of weeks and months, of which a label may be any day.
+
+    On the hours of the clock, the hour in which `calendar` opens may be labelled by the open: 09:30 for 09:00.
+    """
     if frequency.name in ("1w", "1M"):
         return period_numbers((timestamps // DAY_MICROSECONDS).astype("datetime64[D]"), frequency)
+    if anchor == "clock" and calendar is not None:
+        hours = timestamps - timestamps % frequency.microseconds
+        return np.where(np.isin(timestamps, calendar.stretches()[0]), hours, timestamps)
     return timestamps
 
 

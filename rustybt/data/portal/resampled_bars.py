@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Intraday bars are read by so many days and rows at once, so that years of minutes need no more memory than a month.
 _PIECE_DAYS = 31
 _PIECE_ROWS = 1_500_000
+#: Seconds of the shortest bars that some vendors count on the hours of the clock.
+_ON_THE_CLOCK = 1_800
 
 
 class ResampledBars:
@@ -63,6 +65,8 @@ class ResampledBars:
             assets = [self._bars.assets.lookup_symbol(name) for name in names]
             first = start or min((a.first_session for a in assets if a.first_session), default=first)
             last = end or max((a.last_session for a in assets if a.last_session), default=first)
+        elif base.is_intraday:
+            first = min(max(first, self._first_session(names, first)), last)
         calendar = get_calendar(self._calendar_name, first - timedelta(days=31), last + timedelta(days=31))
         step = DAILY if base.is_intraday and not wanted.is_intraday else wanted
         parts = [
@@ -76,6 +80,12 @@ class ResampledBars:
         ]
         whole = _concatenated(parts, fields)
         return whole if step == wanted else _joined(whole, step, wanted, calendar)
+
+    def _first_session(self, names: Sequence[str], otherwise: date) -> date:
+        """Return the first session of all: a window may reach back a century, in which there is nothing to read."""
+        known = set(self._bars.symbols)
+        firsts = [self._bars.assets.lookup_symbol(name).first_session for name in names if name in known]
+        return min((day or otherwise for day in firsts), default=otherwise)
 
     def _pieces(
         self, names: list[str], first: date, last: date, base: Frequency
@@ -99,6 +109,11 @@ def _joined(block: BarBlock, finer: Frequency, coarser: Frequency, calendar: Tra
     """Return the longer bars of a block that is sorted by symbol and time."""
     labels = coarser_labels(block.timestamps, finer, coarser, calendar)
     inside = labels != OUTSIDE
+    if finer.is_intraday and finer.seconds >= _ON_THE_CLOCK and not inside.all():
+        # Bars on the hours of the clock may begin before the open: what ends in the session is part of it.
+        ending = coarser_labels(block.timestamps + finer.microseconds - 1, finer, coarser, calendar)
+        labels = np.where(inside, labels, ending)
+        inside = labels != OUTSIDE
     labels, codes = labels[inside], block.symbol_codes[inside]
     values = {field: v if inside.all() else v[inside] for field, v in block.values.items()}
     if not labels.size:
@@ -130,7 +145,7 @@ def _concatenated(parts: Sequence[MemoryBlock], fields: Sequence[str]) -> Memory
 
 def anchor_of(bars: BarProvider, axis: SessionAxis, frequency: Frequency) -> Anchor:
     """Return whether stored intraday bars are counted from the open or on the hours of the clock, by a look at some."""
-    if frequency.seconds < 1_800 or axis.calendar.is_always_open or frequency.name not in bars.frequencies:
+    if frequency.seconds < _ON_THE_CLOCK or axis.calendar.is_always_open or frequency.name not in bars.frequencies:
         return "open"
     assets = (bars.assets.lookup_symbol(symbol) for symbol in bars.symbols)
     # Bars of other venues are not counted from the open of the clock's.

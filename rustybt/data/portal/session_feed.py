@@ -64,7 +64,10 @@ class SessionFeed:
         """Find the arrays to read from anew, after the clock or the arrays have moved."""
         self.row = self.axis.before + self.seen_t
         now = self._now()
-        if now == self.seen_t or not self.panel.arrays:
+        if self.row < 0:
+            # The calendar begins with the run: nothing is known before its first bar.
+            self.row, self.spot = 0, nothing_known(len(self.panel.assets))
+        elif now == self.seen_t or not self.panel.arrays:
             self.spot = self.panel.arrays
         else:
             self.spot = {field: self._adjusted(field).at(now, 2) for field in FIELDS}
@@ -183,8 +186,13 @@ class SessionFeed:
         """Return the label of the asset's last session with a bar, NaT when there is none."""
         import pandas as pd
 
-        traded = np.flatnonzero(~np.isnan(self.panel.arrays["close"][: self.row + 1, column]))
+        traded = np.flatnonzero(~np.isnan(self.panel.arrays["close"][: self.axis.before + self.seen_t + 1, column]))
         return self.axis.index[traded[-1]] if traded.size else pd.NaT
+
+
+def nothing_known(assets: int) -> dict[str, Floats]:
+    """Return one row without bars."""
+    return {field: np.full((1, assets), 0.0 if field == "volume" else np.nan) for field in FIELDS}
 
 
 def check_asset(asset: Any) -> Asset:

@@ -109,6 +109,7 @@ class LongerView:
         self._frequency = frequency
         self._key: tuple[int, int] = (-1, -1)
         self._starts: Integers = np.empty(0, dtype=np.int64)
+        self._ends: pd.DatetimeIndex | None = None
 
     def columns(self, assets: Sequence[Asset]) -> Any:
         """Return the columns of the view below."""
@@ -128,18 +129,18 @@ class LongerView:
                 outside = numbers == OUTSIDE
                 numbers[outside] = np.r_[numbers[1:], numbers[-1]][outside]
             self._starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1], True]) - axis.before
-            self._key = key
+            self._key, self._ends = key, None
         return self._starts
 
-    def _stretch(self, bar_count: int) -> tuple[Integers, int]:
-        """Return the beginnings of the last `bar_count` longer bars and of the one after, and the clock's position."""
+    def _stretch(self, bar_count: int) -> tuple[int, Integers, int]:
+        """Return which of the longer bars is the last, where the last `bar_count` and the next begin, and the clock's position."""
         position = self._base.position
         while True:
             starts = self._bins()
             at = int(np.searchsorted(starts, position, side="right")) - 1
             # The first one of the axis may lack its beginning.
             if at - bar_count + 1 > 0:
-                return starts[at - bar_count + 1 : at + 2], position
+                return at, starts[at - bar_count + 1 : at + 2], position
             self._reach(bar_count)
 
     def _reach(self, bar_count: int) -> None:
@@ -153,16 +154,29 @@ class LongerView:
     def window(self, columns: Any, bar_count: int, field: str) -> Floats:
         """Return longer bars up to the one that holds the clock's bar."""
         check_window(bar_count, field)
-        starts, position = self._stretch(bar_count)
+        _, starts, position = self._stretch(bar_count)
         values = self._base.window(columns, position - int(starts[0]) + 1, field)
         return _joined(values, starts[:-1] - starts[0], field)
 
     def index(self, bar_count: int) -> pd.DatetimeIndex:
         """Return when each is due to end."""
-        starts, _ = self._stretch(bar_count)
+        at, _, _ = self._stretch(bar_count)
+        if self._ends is None:
+            self._ends = self._due_ends()
+        return self._ends[at - bar_count + 1 : at + 1]
+
+    def _due_ends(self) -> pd.DatetimeIndex:
+        import pandas as pd
+
         axis: Any = self._base.axis
-        found: pd.DatetimeIndex = axis.index[starts[1:] - 1 + axis.before]
-        return found
+        last = self._starts[1:] - 1 + axis.before
+        if axis is not self._base.sessions:
+            found: pd.DatetimeIndex = axis.index[last]
+            return found
+        # The run may end within a week or month, the calendar goes on.
+        numbers = period_numbers(axis.calendar.sessions, self._frequency)
+        at = np.searchsorted(numbers, period_numbers(axis.sessions[last], self._frequency), side="right") - 1
+        return pd.DatetimeIndex(axis.calendar.sessions[at].astype("datetime64[ns]"))
 
 
 def _joined(values: Floats, starts: Integers, field: str) -> Floats:

@@ -312,7 +312,12 @@ def test_crypto_minutes_of_the_night_come_with_the_first_minute_of_new_york():
     assert portal.feed.spot["close"][portal.feed.row, column] == 1
     # What ended after the close, 21:01, waits for the first minute of the 3rd, which ends at 14:31.
     portal.at_bar(1, 0)
-    assert [float(portal.feed.spot[f][portal.feed.row, column]) for f in ("open", "high", "low", "close")] == [5, 5, 3, 3]
+    assert [float(portal.feed.spot[f][portal.feed.row, column]) for f in ("open", "high", "low", "close")] == [
+        5,
+        5,
+        3,
+        3,
+    ]
 
 
 def test_hourly_bars_of_another_venue_do_not_decide_where_those_of_the_clock_begin():
