@@ -181,11 +181,18 @@ class Ledger:
         long_value = short_value = longs = shorts = 0
         marks = []
         for position, price in zip(self.positions.values(), prices, strict=True):
-            if price == price:  # noqa: PLR0124 - NaN differs from itself
-                position.price_nano = to_nano(price)
+            # What `to_nano` does, without its call: this runs for each holding in each bar. NaN is in neither branch.
+            if -FLOAT_SAFE < price < FLOAT_SAFE:
+                position.price_nano = mark = round(price * 1e9)
                 position.last_sale_date = dt
-            marks.append(position.price_nano)
-            value = position.value_nano
+            elif price == price:  # noqa: PLR0124
+                position.price_nano = mark = to_nano(price)
+                position.last_sale_date = dt
+            else:
+                mark = position.price_nano
+            marks.append(mark)
+            amount = position.amount
+            value = amount * mark if type(amount) is int else position.value_nano
             if value > 0:
                 long_value += value
                 longs += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from rustybt.trading.nano import NANO
 from rustybt.trading.risk import running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from rustybt.data.portal.bar_provider import Floats
@@ -62,6 +66,23 @@ def build_perf(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> p
         Labelled by the sessions' closes in UTC; money in currency, rates as fractions. `transactions`, `orders` and
         `positions` hold lists of dicts with Zipline's keys. Values recorded by the strategy follow by their names.
     """
+    with _without_collections():
+        return _build(log, opens, closes, benchmark)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let the garbage collector rest: it would look for cycles among a hundred thousand cells again and again, for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _build(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> pd.DataFrame:
     import pandas as pd
 
     records = log.records

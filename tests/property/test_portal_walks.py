@@ -2,15 +2,16 @@
 
 import math
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rustybt.data.portal import BarData, MemoryBars, PolarsDataPortal, intraday_panel
+from rustybt.errors import LookaheadError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.testing.bars import frame_of_bars
 from tests.property.naive_portal import FIELDS, MINUTES, Bar, Event, Listing, NaiveMarket, made_of, new_york_2016
@@ -19,21 +20,18 @@ SESSIONS = new_york_2016()
 #: Minutes are many: fewer days of them are written down.
 OF_MINUTES = [session for session in SESSIONS if session.day >= date(2016, 10, 20)]
 START, END = date(2016, 11, 18), date(2016, 12, 2)
+#: Reads from outside begin so long before the run.
+EARLIER = timedelta(days=10)
 #: Stored bars, and bars of the run.
-RUNS = [
-    ("1m", "1m"),
-    ("5m", "5m"),
-    ("30m", "30m"),
-    ("1h", "1h"),
-    ("1d", "1d"),
-    ("1m", "1h"),
-    ("5m", "30m"),
-    ("5m", "1d"),
-    ("1h", "1d"),
-]
-#: Longest windows that the naive market's sessions can fill.
-DEEPEST = {"1d": 105, "1w": 20, "1M": 4}
+RUNS = [("30m", "30m"), ("1h", "1h"), ("1d", "1d"), ("5m", "30m"), ("1h", "1d")]
+RUNS_OF_MANY = [("1m", "1m"), ("5m", "5m"), ("1m", "1h"), ("5m", "1d")]
 RATIOS = [(2, 1), (4, 1), (1, 2), (5, 2)]
+#: Bars come of a seed: to shrink such a world takes minutes and makes nothing plainer.
+UNHURRIED = {
+    "deadline": None,
+    "phases": (Phase.explicit, Phase.reuse, Phase.generate),
+    "suppress_health_check": list(HealthCheck),
+}
 
 
 def sessions_of(stored):
@@ -103,9 +101,7 @@ def stored_bars(market, basis):
                 actions.append(CorporateAction(name, "stock_dividend", event.ex_date, pay_date=paid, **more))
             else:
                 declared = event.ex_date - timedelta(days=number)
-                actions.append(
-                    CorporateAction.split(name, event.ex_date, event.new, event.old, declared_date=declared)
-                )
+                actions.append(CorporateAction.split(name, event.ex_date, event.new, event.old, declared_date=declared))
     return frame_of_bars(rows), actions
 
 
@@ -134,7 +130,7 @@ def windows(draw, market):
     run = market.frequency
     longer = [f for f, m in MINUTES.items() if run in MINUTES and m % MINUTES[run] == 0]
     frequency = draw(st.sampled_from([run, *longer, "1d", "1w", "1M"]))
-    before = sum(session.day < START for session in market.sessions)
+    before = sum(session.day < START - EARLIER for session in market.sessions)
     deepest = {"1d": before, "1w": before // 5 - 2, "1M": before // 30}
     deepest |= {name: before * 390 // minutes * 9 // 10 for name, minutes in MINUTES.items()}
     return frequency, draw(st.sampled_from([1, 2, 3, 8, 30, 75, 400]).map(lambda n: max(1, min(n, deepest[frequency]))))
@@ -196,16 +192,46 @@ def steps_of(market):
     return [(s, n) for s in inside for n in [None, *(slot.number for slot in market.slots if slot.s == s)]]
 
 
-@pytest.mark.parametrize(("stored", "run"), RUNS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_every_read_of_a_walk_is_what_a_look_at_every_bar_gives(stored, run, data):
+@st.composite
+def instants(draw):
+    """Return a moment of the run, or of the days before it, that is no midnight: that would mean a date."""
+    minutes = draw(st.integers(-EARLIER.days * 1_440, (END - START).days * 1_440))
+    return datetime(START.year, START.month, START.day, 0, 0, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+
+
+def check_from_outside(market, portal, assets, clock, read, instant):
+    """Hold a read at any instant against the naive market, in a run whose clock is at `clock`, or in none."""
+    _, _, names, what, window = read
+    chosen = [assets[name] for name in names]
+    at = market.last_complete(instant)
+    as_of = market.slots[at].s
+    if clock is not None:
+        seen = market.last_seen(*clock)
+        if at > seen:
+            with pytest.raises(LookaheadError):
+                portal.get_spot_value(chosen, what, instant)
+            with pytest.raises(LookaheadError):
+                portal.get_history_window(chosen, instant, 2, market.frequency, what)
+            return
+        as_of = clock[0] if at == seen else as_of
+    close_to(portal.get_spot_value(chosen, what, instant), [market.value(name, what, at, as_of) for name in names])
+    frequency, bar_count = window or (market.frequency, 2)
+    found = portal.get_history_window(chosen, instant, bar_count, frequency, what)
+    for i, name in enumerate(names):
+        wanted = market.history(name, what, bar_count, frequency, at, as_of)
+        assert [moments(label) for label in found.index] == [label for label, _ in wanted]
+        close_to(found.iloc[:, i].to_list(), [value for _, value in wanted])
+
+
+def walk(stored, run, data):
+    """Go through a run bar by bar, and ask for something now and then."""
     market, bars = data.draw(worlds(stored, run))
     steps = steps_of(market)
     early = [i for i, (_, number) in enumerate(steps) if number in (None, 0, 1)]
     asked = {}
     for read in data.draw(st.lists(reads(market, len(steps)), min_size=1, max_size=12)):
         asked.setdefault(early[read[0] % len(early)] if read[1] else read[0], []).append(read)
+    looks_before_the_open = data.draw(st.booleans())
     first = steps[0][0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intraday_panel, "_STRETCH_BYTES", data.draw(st.sampled_from([1, 48 * 100, 48 * 2_000, 2**24])))
@@ -213,9 +239,40 @@ def test_every_read_of_a_walk_is_what_a_look_at_every_bar_gives(stored, run, dat
         portal = PolarsDataPortal(bars=bars, start=START, end=END, frequency=run)
         seen = Data(portal, bars)
         for i, (s, number) in enumerate(steps):
-            if number is None:
-                portal.before_open(s - first)
-            else:
+            if number is not None:
                 portal.at_bar(s - first, number)
+            elif looks_before_the_open or i in asked:
+                portal.before_open(s - first)
             for read in asked.get(i, ()):
+                outside = data.draw(st.none() | instants())
+                if outside is not None:
+                    check_from_outside(market, portal, seen.assets, (s, number), read, outside)
                 check(market, seen, s, number, read)
+
+
+@pytest.mark.parametrize(("stored", "run"), RUNS)
+@settings(max_examples=15, **UNHURRIED)
+@given(data=st.data())
+def test_every_read_of_a_walk_is_what_a_look_at_every_bar_gives(stored, run, data):
+    walk(stored, run, data)
+
+
+@pytest.mark.parametrize(("stored", "run"), RUNS_OF_MANY)
+@settings(max_examples=6, **UNHURRIED)
+@given(data=st.data())
+def test_every_read_of_a_walk_over_many_bars_is_too(stored, run, data):
+    walk(stored, run, data)
+
+
+@pytest.mark.parametrize(("stored", "run"), [("1h", "1h"), ("1d", "1d"), ("30m", "1h")])
+@settings(max_examples=10, **UNHURRIED)
+@given(data=st.data())
+def test_reads_without_a_run_jump_to_any_instant(stored, run, data):
+    market, bars = data.draw(worlds(stored, run))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intraday_panel, "_STRETCH_BYTES", data.draw(st.sampled_from([1, 48 * 100, 2**24])))
+        portal = PolarsDataPortal(bars=bars, start=START, end=END, frequency=run)
+        assets = {name: bars.assets.lookup_symbol(name) for name in bars.symbols}
+        for instant, read in data.draw(st.lists(st.tuples(instants(), reads(market, 1)), min_size=1, max_size=8)):
+            check_from_outside(market, portal, assets, None, read, instant)
+            assert portal.now_t is None

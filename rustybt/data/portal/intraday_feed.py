@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rustybt.data.portal.intraday_panel import IntradayPanel
+from rustybt.data.portal.placing import side_by_side
 from rustybt.data.portal.running_session import RunningSession
 from rustybt.data.portal.session_feed import (
     FIELDS,
@@ -17,7 +18,6 @@ from rustybt.data.portal.session_feed import (
     nothing_known,
     refuse_depth,
     refuse_lookahead,
-    side_by_side,
 )
 
 if TYPE_CHECKING:

@@ -347,7 +347,7 @@ class IntradayPanel(PanelAssets):
             rows = rows[(stamps < self.bars.labels[low + self.bars.before]) & self.bars.are_due(stamps)]
         if not rows.size:
             return None, np.nan
-        return int(block.timestamps[rows[-1]]), float(block.values["close"][rows[-1]])
+        return int(block.timestamps[rows[-1]]), float(block.values["close"][rows[-1]])  # noqa: PD011 - no pandas object
 
     def _ends_of(self, asset: Asset, labels: Integers) -> Integers:
         """Return when bars of an asset were complete."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from rustybt.data.portal.adjustments import AssetEvents, HistoryEvent, lay_out, unadjust
 from rustybt.data.portal.panel_assets import PanelAssets
-from rustybt.data.portal.placing import Rows, place_bars
+from rustybt.data.portal.placing import Rows, place_bars, side_by_side
 from rustybt.data.portal.venue_days import end_of_life, keeps_clock
 from rustybt.market.bars import VALUE_COLUMNS
 from rustybt.market.frequency import DAILY
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from rustybt.data.portal.bar_provider import BarProvider, Floats
     from rustybt.data.portal.session_axis import SessionAxis
     from rustybt.market.assets import Asset
+
+
+#: Bars read in one go; the reader needs several times as much.
+_READ_ROWS = 130_000
 
 
 class BarPanel(PanelAssets):
@@ -93,15 +97,26 @@ class BarPanel(PanelAssets):
             # A bar of another venue may have ended after the close of the session before; a week began long before it.
             longer = axis.frequency.timedelta if axis.frequency != DAILY else timedelta(0)
             first = min(first, datetime.fromtimestamp(axis.begin / 1e6, tz=UTC).date() - longer)
-        block = self._provider.read_arrays(
-            [a.symbol for a in assets],
-            start=first,
-            end=_as_date(axis.sessions[-1]),
-            fields=VALUE_COLUMNS,
-            frequency=axis.frequency.name,
-        )
         rows = Rows(axis.keys, axis.closes, axis.begin, axis.calendar.name, axis.frequency)
-        return place_bars(block, assets, rows, self.restatings(assets, lambda t: t + axis.before))
+        arrays = {field: np.empty((len(axis.sessions), len(assets))) for field in VALUE_COLUMNS}
+        # In the order of their symbols, as files are sorted, and never so many that reading needs far more than is kept.
+        by_symbol = sorted(range(len(assets)), key=lambda i: assets[i].symbol)
+        size = max(1, _READ_ROWS // len(axis.sessions))
+        for at in range(0, len(assets), size):
+            places = by_symbol[at : at + size]
+            group = [assets[i] for i in places]
+            block = self._provider.read_arrays(
+                [a.symbol for a in group],
+                start=first,
+                end=_as_date(axis.sessions[-1]),
+                fields=VALUE_COLUMNS,
+                frequency=axis.frequency.name,
+            )
+            placed = place_bars(block, group, rows, self.restatings(group, lambda t: t + axis.before))
+            columns = side_by_side(places)
+            for field, values in placed.items():
+                arrays[field][:, columns] = values
+        return arrays
 
     def _price_gaps(self, price: Floats, events: Sequence[HistoryEvent]) -> None:
         """Adjust prices that are carried forward over an ex-date."""

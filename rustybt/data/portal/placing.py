@@ -161,6 +161,13 @@ def _days_of(
     return np.where(at >= 0, calendar.sessions[np.maximum(at, 0)], days)
 
 
+def side_by_side(found: list[int]) -> slice | Integers:
+    """Return columns as a slice where they are neighbours in order."""
+    if found and found == list(range(found[0], found[0] + len(found))):
+        return slice(found[0], found[0] + len(found))
+    return np.array(found, dtype=np.int64)
+
+
 def join_bars(values: dict[str, Floats], starts: Integers) -> dict[str, Floats]:
     """Return one bar for each run of bars that begins at `starts`; none of the values is NaN."""
     stops = np.r_[starts[1:], len(next(iter(values.values())))] - 1

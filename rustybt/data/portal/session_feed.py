@@ -8,6 +8,7 @@ import numpy as np
 
 from rustybt.data.portal.as_of_array import AsOfArray
 from rustybt.data.portal.panel import BarPanel
+from rustybt.data.portal.placing import side_by_side
 from rustybt.errors import LookaheadError, RequestError
 from rustybt.market.assets import Asset
 
@@ -216,13 +217,6 @@ def check_window(bar_count: Any, field: str) -> None:
         raise RequestError(f"history has no field {field!r}", hint=f"use one of {', '.join(FIELDS)}")
     if not isinstance(bar_count, (int, np.integer)) or bar_count < 1:
         raise RequestError(f"bar_count must be a whole number from 1 on, not {bar_count!r}")
-
-
-def side_by_side(found: list[int]) -> slice | Integers:
-    """Return columns as a slice where they are neighbours in order."""
-    if found and found == list(range(found[0], found[0] + len(found))):
-        return slice(found[0], found[0] + len(found))
-    return np.array(found, dtype=np.int64)
 
 
 def microseconds_of(stamp: pd.Timestamp) -> int:

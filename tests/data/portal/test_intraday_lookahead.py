@@ -96,9 +96,9 @@ def test_the_stored_daily_bar_of_the_running_session_is_never_read():
         for field in ("open", "high", "low", "close"):
             np.testing.assert_array_equal(data.history(asset, field, 3, "1d"), values)
         last = values[-1]
-        assert data.history(asset, "high", 1, "1w").iloc[-1] == (1800 if (t, number) == (0, None) else max(
-            value for value in ([2100] if t else []) + [last]
-        ))
+        assert data.history(asset, "high", 1, "1w").iloc[-1] == (
+            1800 if (t, number) == (0, None) else max(value for value in ([2100] if t else []) + [last])
+        )
     assert data.history(asset, "volume", 1, "1d").iloc[-1] == 44
     assert portal.get_spot_value(asset, "close", "2016-11-21", "1d") == 21
 
@@ -277,7 +277,7 @@ def test_reads_from_outside_stop_at_the_clock_and_leave_it_where_it_is():
             portal.get_spot_value(asset, *wrong)
     with pytest.raises(RequestError):
         portal.get_history_window([asset], "2016-11-21", 0, "1m", "close")
-    with pytest.raises(RequestError, match="no asset|expected an asset"):
+    with pytest.raises(RequestError, match="expected an asset"):
         portal.get_history_window(["A"], "2016-11-21", 1, "1m", "close")
     assert (data.current(asset, "close"), portal.session) == (22.14, date(2016, 11, 22))
     assert history(data, asset, "close", 2, "1d") == (["2016-11-21 00:00:00", "2016-11-22 00:00:00"], [21.2, 22.14])
