@@ -71,10 +71,25 @@ def resample(bars: pl.DataFrame, finer: Frequency, coarser: Frequency, calendar:
 OUTSIDE = np.iinfo(np.int64).min
 
 
+#: Bars from this length on may be stored on the hours of the clock and then begin before the open.
+ON_THE_CLOCK = 1_800
+
+
 def coarser_labels(stamps: Instants, finer: Frequency, coarser: Frequency, calendar: TradingCalendar) -> Instants:
-    """Return the label of the longer bar that each bar is part of; `OUTSIDE` where it is part of none."""
+    """Return the label of the longer bar that each bar is part of; `OUTSIDE` where it is part of none.
+
+    A bar that begins before a session opens, and ends in it, is part of that session.
+    """
     if not finer.is_intraday:
         return calendar.period_labels(stamps, coarser)
+    labels = _labels_at(stamps, coarser, calendar)
+    if finer.seconds < ON_THE_CLOCK or bool((labels != OUTSIDE).all()):
+        return labels
+    return np.where(labels != OUTSIDE, labels, _labels_at(stamps + finer.microseconds - 1, coarser, calendar))
+
+
+def _labels_at(stamps: Instants, coarser: Frequency, calendar: TradingCalendar) -> Instants:
+    """Return the label of the longer bar to which each instant belongs."""
     if not coarser.is_intraday:
         at = calendar.session_of_instants(stamps)
         if not calendar.sessions.size:

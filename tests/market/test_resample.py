@@ -17,6 +17,7 @@ from rustybt.market.bars import BAR_SCHEMA, check_bars
 from rustybt.market.calendars import get_calendar
 from rustybt.market.frequency import FREQUENCIES, Frequency
 from rustybt.market.resample import base_of, can_resample, resample
+from rustybt.testing.bars import frame_of_bars
 from tests.fakes import market
 
 
@@ -117,3 +118,12 @@ def test_what_can_be_made_of_what():
     assert not can_resample(FREQUENCIES["1h"], FREQUENCIES["1h"])
     with pytest.raises(RequestError, match="1M bars cannot be made of 1w bars"):
         resample(pl.DataFrame(schema=BAR_SCHEMA), FREQUENCIES["1w"], Frequency.parse("1M"), calendar())
+
+
+def test_an_hour_of_the_clock_that_begins_before_the_open_is_part_of_the_session():
+    # New York opens at 14:30 UTC in January; vendors that count on the clock label its first hour 14:00.
+    bars = frame_of_bars(
+        [("A", "2024-01-02 13:00", "1"), ("A", "2024-01-02 14:00", "2"), ("A", "2024-01-02 15:00", "3")]
+    )
+    days = resample(bars, FREQUENCIES["1h"], FREQUENCIES["1d"], calendar())
+    assert days.select("open", "close").rows() == [(2, 3)]

@@ -13,7 +13,7 @@ from rustybt.data.portal.placing import join_bars
 from rustybt.market.bars import VALUE_COLUMNS
 from rustybt.market.calendars import canonical_name, get_calendar
 from rustybt.market.frequency import DAILY, Frequency
-from rustybt.market.resample import OUTSIDE, base_of, coarser_labels
+from rustybt.market.resample import ON_THE_CLOCK, OUTSIDE, base_of, coarser_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: Intraday bars are read by so many days and rows at once, so that years of minutes need no more memory than a month.
 _PIECE_DAYS = 31
 _PIECE_ROWS = 1_500_000
-#: Seconds of the shortest bars that some vendors count on the hours of the clock.
-_ON_THE_CLOCK = 1_800
 
 
 class ResampledBars:
@@ -109,11 +107,6 @@ def _joined(block: BarBlock, finer: Frequency, coarser: Frequency, calendar: Tra
     """Return the longer bars of a block that is sorted by symbol and time."""
     labels = coarser_labels(block.timestamps, finer, coarser, calendar)
     inside = labels != OUTSIDE
-    if finer.is_intraday and finer.seconds >= _ON_THE_CLOCK and not inside.all():
-        # Bars on the hours of the clock may begin before the open: what ends in the session is part of it.
-        ending = coarser_labels(block.timestamps + finer.microseconds - 1, finer, coarser, calendar)
-        labels = np.where(inside, labels, ending)
-        inside = labels != OUTSIDE
     labels, codes = labels[inside], block.symbol_codes[inside]
     values = {field: v if inside.all() else v[inside] for field, v in block.values.items()}
     if not labels.size:
@@ -145,7 +138,7 @@ def _concatenated(parts: Sequence[MemoryBlock], fields: Sequence[str]) -> Memory
 
 def anchor_of(bars: BarProvider, axis: SessionAxis, frequency: Frequency) -> Anchor:
     """Return whether stored intraday bars are counted from the open or on the hours of the clock, by a look at some."""
-    if frequency.seconds < _ON_THE_CLOCK or axis.calendar.is_always_open or frequency.name not in bars.frequencies:
+    if frequency.seconds < ON_THE_CLOCK or axis.calendar.is_always_open or frequency.name not in bars.frequencies:
         return "open"
     assets = (bars.assets.lookup_symbol(symbol) for symbol in bars.symbols)
     # Bars of other venues are not counted from the open of the clock's.

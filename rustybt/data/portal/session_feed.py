@@ -188,7 +188,11 @@ class SessionFeed:
         import pandas as pd
 
         traded = np.flatnonzero(~np.isnan(self.panel.arrays["close"][: self.axis.before + self.seen_t + 1, column]))
-        return self.axis.index[traded[-1]] if traded.size else pd.NaT
+        if traded.size:
+            return self.axis.index[traded[-1]]
+        last = self.panel.assets[column].last_session
+        # What is listed has a price on the axis; what ended before it has its last bar in its last session.
+        return pd.Timestamp(last) if last is not None and last < self.axis.first_day else pd.NaT
 
 
 def nothing_known(assets: int) -> dict[str, Floats]:

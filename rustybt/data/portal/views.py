@@ -11,7 +11,7 @@ import numpy as np
 
 from rustybt.data.portal.running_session import first_known
 from rustybt.data.portal.session_feed import SessionFeed, check_window, refuse_depth
-from rustybt.market.resample import OUTSIDE, coarser_labels
+from rustybt.market.resample import coarser_labels
 from rustybt.market.trading_calendar import period_numbers
 
 if TYPE_CHECKING:
@@ -125,9 +125,6 @@ class LongerView:
                 numbers = period_numbers(axis.sessions, self._frequency)
             else:
                 numbers = coarser_labels(axis.labels, axis.frequency, self._frequency, sessions.calendar)
-                # Bars on the hours of the clock may begin before the open: they belong to the longer bar after them.
-                outside = numbers == OUTSIDE
-                numbers[outside] = np.r_[numbers[1:], numbers[-1]][outside]
             self._starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1], True]) - axis.before
             self._key, self._ends = key, None
         return self._starts
