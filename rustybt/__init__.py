@@ -59,7 +59,13 @@ _HOMES = {
 }
 
 
+#: Modules that are used as ``rb.api.order(...)`` and ``except rb.errors.RequestError``.
+_ROOMS = ("api", "errors")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

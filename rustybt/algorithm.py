@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rustybt import api
 from rustybt.data.portal import BarProvider, CombinedBars, PolarsDataPortal, bars_of
 from rustybt.data.portal.portal import span
 from rustybt.errors import RequestError, RustybtError
@@ -24,9 +25,17 @@ from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pin
 from rustybt.trading.result import Result
 from rustybt.trading.run_data import run_data
 from rustybt.trading.run_facts import frequency_name, pin_of, register, unapplied_notes
-from rustybt.trading.run_inputs import align_returns, parse_capital, parse_date
+from rustybt.trading.run_inputs import (
+    align_returns,
+    check_bars_given,
+    check_progress,
+    parse_capital,
+    parse_date,
+    parse_symbols,
+)
 from rustybt.trading.simulation import Progress, Simulation
-from rustybt.trading.strategy import Strategy, load_script, run_script, script_of, stop_if_loading, strategy_error
+from rustybt.trading.stopped import stopped, why_stopped
+from rustybt.trading.strategy import Strategy, load_script, run_script, stop_if_loading, strategy_error, strategy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -131,25 +140,16 @@ class TradingAlgorithm:
     ) -> None:
         self._frequency = Frequency.parse(data_frequency)
         capital = parse_capital(capital_base)
-        if (bundle is None) == (data_source is None):
-            raise RequestError(
-                "a run needs bars: pass either bundle= or data_source=",
-                hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('csv', path='bars.csv'), ...)",
-            )
-        if isinstance(data_source, str):
-            raise RequestError(
-                f"data_source= takes a source, not its name: {data_source!r}",
-                hint=f"data_source=rb.get_source({data_source!r})",
-            )
+        check_bars_given(bundle, data_source)
         given = {
             "initialize": initialize,
             "handle_data": handle_data,
             "before_trading_start": before_trading_start,
             "analyze": analyze,
         }
-        self._strategy = _strategy(script, given)
+        self._strategy = strategy_of(script, given)
         self._bundle, self._store = bundle, store
-        self._source, self._symbols = data_source, tuple(symbols)
+        self._source, self._symbols = data_source, parse_symbols(symbols)
         self._use_cache = use_cache
         self._start, self._end = parse_date(start, "start"), parse_date(end, "end")
         if self._start is not None and self._end is not None and self._end < self._start:
@@ -159,10 +159,18 @@ class TradingAlgorithm:
         self._benchmark = benchmark_returns
         self._models = {"commission": commission, "slippage": slippage}
         self._initialize_kwargs = initialize_kwargs
-        self._progress = progress
+        self._progress = check_progress(progress)
         self._driver = driver or Simulation
         self._notes: list[str] = []
         self._desk: Desk | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # As in Zipline, whose examples write context.order(...) and context.symbol(...) too.
+        function = getattr(api, name, None) if name in api.__all__ else None
+        if inspect.isfunction(function):
+            return function
+        hint = "" if name.startswith("_") else f": write context.{name} = ... in initialize first"
+        raise AttributeError(f"the context has no attribute {name!r}{hint}", name=name, obj=self)
 
     # What a strategy reads of its context ---------------------------------------------------------------------------
 
@@ -205,13 +213,14 @@ class TradingAlgorithm:
     # Running -------------------------------------------------------------------------------------------------------
 
     def run(self) -> Result:
-        """Run the strategy over all sessions.
+        """Run the strategy over all sessions; `partial_result` on what ends it early is the result of those before.
 
         Raises
         ------
         StrategyError
-            The strategy raised; the message names the bar, the session and the line, and `partial_result` on the error
-            is the result of the sessions before it.
+            The strategy raised, or asked the program to end; the message names the bar, the session and the line.
+        KeyboardInterrupt
+            Ctrl-C.
         """
         stop_if_loading()
         with ExitStack() as stack:
@@ -221,25 +230,39 @@ class TradingAlgorithm:
                 calendar=self._calendar, bars=bars, start=start, end=end, frequency=self._frequency
             )
             self._desk = desk = self._make_desk(portal)
+            if self._benchmark is not None:
+                # Better refused now than when all is run.
+                align_returns(self._benchmark, desk.sessions)
             driver = self._driver(desk, self._progress)
             stack.enter_context(activate(desk))
             build = partial(self._result, desk, driver, bars)
             try:
                 self._initialize(desk)
                 driver.run()
-            except RustybtError as error:
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
+                found = stopped(error, desk.session(), has_begun=desk.initialized)
                 # Beside `details`, which are printed as JSON.
-                error.__dict__["partial_result"] = build(error=error.message)
-                raise
+                found.__dict__["partial_result"] = build(error=why_stopped(found))
+                if found is error:
+                    raise
+                raise found from error
             result = build()
-            if "analyze" in desk.user_functions:
-                try:
-                    desk.user_functions["analyze"](self, result.perf)
-                except Exception as error:
-                    found = strategy_error(error, "in analyze")
-                    found.__dict__["partial_result"] = result
-                    raise found from error
+            self._analyze(desk, result)
             return result
+
+    def _analyze(self, desk: Desk, result: Result) -> None:
+        if "analyze" not in desk.user_functions:
+            return
+        try:
+            # A copy: what it does to the frame is not what was run.
+            desk.user_functions["analyze"](self, result.perf.copy())
+        except (Exception, SystemExit) as error:
+            found = strategy_error(error, "in analyze")
+            found.__dict__["partial_result"] = result
+            raise found from error
+        except KeyboardInterrupt as stop:
+            stop.__dict__["partial_result"] = result
+            raise
 
     def _open(self, stack: ExitStack) -> BarProvider:
         if self._source is not None:
@@ -273,7 +296,7 @@ class TradingAlgorithm:
             return from_store
         if not hasattr(bundle, "read_arrays"):
             raise RequestError(
-                f"bundle= takes a name or an opened bundle, not {type(bundle).__name__} {bundle!r}",
+                f"bundle= takes a name or an opened bundle, not {type(bundle).__name__}",
                 hint="bundle='us' or bundle=rb.bundle('us@3'); bars in memory go through rb.ingest_frame",
             )
         opened: BarProvider = bundle
@@ -284,8 +307,11 @@ class TradingAlgorithm:
         first, last = span(bars)
         start, end = self._start or first, self._end or last
         if end < first or start > last:
+            asked = f"from {start} to {end}" if self._start and self._end else f"after {last}"
+            if self._start is None:
+                asked = f"before {first}"
             raise RequestError(
-                f"the bars go from {first} to {last}: nothing lies from {start} to {end}",
+                f"the bars go from {first} to {last}: nothing lies {asked}",
                 hint=f"choose dates between {first} and {last}",
             )
         if start < first:
@@ -295,12 +321,16 @@ class TradingAlgorithm:
         return max(start, first), min(end, last)
 
     def _make_desk(self, portal: PolarsDataPortal) -> Desk:
+        import pandas as pd
+
         axis = portal.axis
+        first, last = axis.before, axis.before + axis.length - 1
         environment = {
             "arena": "backtest",
             "data_frequency": frequency_name(self._frequency),
-            "start": portal.axis.index[axis.before],
-            "end": portal.axis.index[axis.before + axis.length - 1],
+            # Zipline's: the end of the first minute, and of the last.
+            "start": pd.Timestamp(axis.opens[first].item(), unit="us", tz="UTC") + pd.Timedelta(minutes=1),
+            "end": pd.Timestamp(axis.closes[last].item(), unit="us", tz="UTC"),
             "capital_base": self._capital_base,
             "platform": "rustybt",
         }
@@ -328,7 +358,13 @@ class TradingAlgorithm:
         rows = slice(axis.before, axis.before + axis.length)
         opens, closes = axis.opens[rows].copy(), axis.closes[rows].copy()
         log = driver.log
-        benchmark = self._benchmark_of(desk)
+        try:
+            benchmark = self._benchmark_of(desk)
+        except RustybtError:
+            if error is None:
+                raise
+            # Bars that cannot be read end a run; the sessions before are kept, without a benchmark.
+            benchmark = np.zeros(len(desk.sessions))
         names = tuple(dict.fromkeys(name for record in log.records for name in record.recorded))
         parameters = {
             "start": str(desk.sessions[0]),
@@ -354,7 +390,16 @@ class TradingAlgorithm:
             notes=(*self._notes, *unapplied_notes(desk), *desk.controls.notes()),
             error=error,
             on_save=None if pin is None or home is None else partial(register, home, pin),
-            data=run_data(bars, panel.assets, axis.sessions[0], desk.sessions, closes, log, desk.portal.frequency.name),
+            data=run_data(
+                bars,
+                panel.assets,
+                axis.sessions[0],
+                desk.sessions,
+                closes,
+                log,
+                desk.portal.frequency.name,
+                axis.calendar.name,
+            ),
         )
 
     def _benchmark_of(self, desk: Desk) -> Floats:
@@ -462,13 +507,3 @@ def replay(result_dir: str | Path, store: Any = None, progress: Progress | None 
             progress=progress,
         )
     return compare(saved, again)
-
-
-def _strategy(script: str | Path | Strategy | None, given: Mapping[str, Callable[..., Any] | None]) -> Strategy:
-    named = [name for name, function in given.items() if function is not None]
-    if script is None:
-        found, unknown = script_of(given)
-        return Strategy(**given, script=found, unknown=unknown)
-    if named:
-        raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
-    return script if isinstance(script, Strategy) else load_script(script)

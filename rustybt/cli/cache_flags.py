@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
 
 _PANEL = "Cache"
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 
 NoCache = Annotated[
     bool, flag("--no-cache", text="Ask the vendor for everything; neither read nor write the cache.", panel=_PANEL)
@@ -140,8 +143,8 @@ def is_local(source: Any) -> bool:
 
 
 @contextlib.contextmanager
-def stale_data_told(terminal: Terminal) -> Iterator[None]:
-    """Print the warnings about stale data as other lines of stderr are, instead of with file and line."""
+def warnings_told(terminal: Terminal) -> Iterator[None]:
+    """Print our own warnings as other lines of stderr are, instead of with file and line; stale data is told each time."""
     from rustybt.data.sources.delivery import StaleDataWarning
 
     with warnings.catch_warnings():
@@ -156,7 +159,7 @@ def stale_data_told(terminal: Terminal) -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, StaleDataWarning):
+            if issubclass(category, StaleDataWarning) or filename.startswith(_PACKAGE):
                 terminal.alert(f"warning: {message}")
             else:
                 shown(message, category, filename, lineno, file, line)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, cached, is_local, stale_data_told
+from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, cached, is_local, warnings_told
 from rustybt.cli.command import command, new_command, new_group, with_flags
 from rustybt.cli.csv_options import CSV_OPTIONS, AssetType, Calendar, CsvDir, Currency, Path_, Venue
 from rustybt.cli.options import (
@@ -269,7 +269,7 @@ def ingest(
             terminal.note(f"no --symbols given: asking for all that {source.name} lists; --plan says what that costs")
         asked, more = _through(source, store, cache)
         try:
-            with terminal.progress() as progress, stale_data_told(terminal):
+            with terminal.progress() as progress, warnings_told(terminal):
                 report = asked.ingest_to_bundle(
                     bundle, **request, store=store, strict=strict, replace=replace, progress=progress, **more
                 )

@@ -39,7 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "bundle": Entry("bundle_group", "List, inspect, check, compare, export and tidy bundles.", _DATA),
     "sources": Entry("sources", "Where bars can come from.", _DATA),
     "cache": Entry("cache_group", "What the cache holds, what it saved, and making room in it.", _DATA),
-    "run": Entry("run", "Run a strategy script on a bundle, or on a source's bars.", _BACKTEST),
+    "run": Entry("run", "Run a strategy script on a bundle, on several together, or on a source's bars.", _BACKTEST),
     "replay": Entry("replay", "Run a saved result again on its pinned data and compare.", _BACKTEST),
     "report": Entry("report", "Write a report of a saved result: one HTML page and a chart.", _BACKTEST),
     "demo": Entry("demo", "Show the whole journey on sample bars: no key, no network.", _SETUP),

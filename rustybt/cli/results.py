@@ -152,7 +152,7 @@ def partial_result_kept(
 ) -> Iterator[None]:
     """Save what a run that fails inside has computed so far into `directory`, say so, and let the error go on.
 
-    The error says why the run failed; one of the saving itself is only told beside it.
+    The error says why the run failed, or was interrupted; one of the saving itself is only told beside it.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def partial_result_kept(
     """
     try:
         yield
-    except RustybtError as error:
+    except (Exception, KeyboardInterrupt) as error:
         result = error.__dict__.get("partial_result")
         if result is None or directory is None:
             raise

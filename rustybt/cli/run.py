@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, stale_data_told
+from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, warnings_told
 from rustybt.cli.command import command, new_command
 from rustybt.cli.csv_options import CSV_OPTIONS
 from rustybt.cli.options import (
@@ -156,11 +156,13 @@ def run(
         progress = stack.enter_context(terminal.progress())
         if source is not None:
             fetched = stack.enter_context(open_source(source, named, options, ctx, store, mode, calendar, progress))
-            stack.enter_context(stale_data_told(terminal))
+        stack.enter_context(warnings_told(terminal))
         stack.enter_context(aside)
-        strategy = load_script(file, fixed)
+        # Where a script goes in the file system, the result does not follow.
+        with contextlib.chdir("."):
+            strategy = load_script(file, fixed)
         sign = None if fetched is None else fetched.sign
-        with partial_result_kept(terminal, output, store, title=file.stem, sign=sign):
+        with partial_result_kept(terminal, output, store, title=file.stem, sign=sign), contextlib.chdir("."):
             result = run_algorithm(
                 **ranged,
                 store=store,

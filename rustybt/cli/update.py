@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, stale_data_told
+from rustybt.cli.cache_flags import CacheMode, MaxStale, NoCache, Offline, warnings_told
 from rustybt.cli.command import command, new_command
 from rustybt.cli.options import BundleName, Strict, open_store
 from rustybt.cli.vendors import TRANSPORT, BaseUrl, CaBundle, Parallel, Proxy, RequestsPerMinute, Timeout
@@ -70,7 +70,7 @@ def update(
     window = parse_duration(refresh_window)
     with open_store(terminal) as store:
         try:
-            with terminal.progress() as progress, stale_data_told(terminal):
+            with terminal.progress() as progress, warnings_told(terminal):
                 reports = update_bundle(
                     name,
                     store=store,

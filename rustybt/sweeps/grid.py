@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 
 from rustybt.errors import RequestError
 
+#: More than these are a mistake, or an iterable without an end.
+_MOST = 1_000_000
 _HINT = "{'FAST': [5, 10], 'SLOW': [50, 100]}, or a list of mappings: [{'FAST': 5, 'SLOW': 50}, ...]"
 
 
@@ -25,13 +28,15 @@ def combinations(grid: Any) -> tuple[dict[str, Any], ...]:
     Raises
     ------
     RequestError
-        It is neither, a name is no Python name, or there is no combination.
+        It is neither, a name is no Python name, or there is no combination, or more than a million.
     """
     if isinstance(grid, Mapping):
         columns = [_values(name, values) for name, values in grid.items()]
+        _refuse_too_many(math.prod(len(values) for values in columns))
         found = [dict(zip(grid, values, strict=True)) for values in product(*columns)] if grid else []
     elif isinstance(grid, Iterable) and not isinstance(grid, str | bytes):
-        found = [_given(parameters) for parameters in grid]
+        found = [_given(parameters) for parameters in islice(grid, _MOST + 1)]
+        _refuse_too_many(len(found))
     else:
         raise RequestError(f"a grid is a mapping of names to values, not {type(grid).__name__} {grid!r}", hint=_HINT)
     if not found:
@@ -40,6 +45,14 @@ def combinations(grid: Any) -> tuple[dict[str, Any], ...]:
         if not isinstance(name, str) or not name.isidentifier():
             raise RequestError(f"{name!r} in the grid is not a name that a strategy can have", hint=_HINT)
     return tuple({name: _plain(value) for name, value in parameters.items()} for parameters in found)
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > _MOST:
+        raise RequestError(
+            f"the grid has more than {_MOST:,} combinations: each is a run of its own",
+            hint="give fewer values, or a list of the combinations that matter",
+        )
 
 
 def names_of(found: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -52,7 +65,7 @@ def _values(name: Any, values: Any) -> list[Any]:
         raise RequestError(
             f"the grid gives {name!r} {values!r}, not a list of values", hint=f"{{{name!r}: [{values!r}]}}"
         )
-    found = list(values)
+    found = list(islice(values, _MOST + 1))
     if not found:
         raise RequestError(f"the grid gives {name!r} no value", hint=_HINT)
     return found

@@ -18,6 +18,7 @@ from rustybt.sweeps.grid import combinations, names_of
 from rustybt.sweeps.recipe import recipe_of
 from rustybt.sweeps.result import RESERVED, TABLE, SweepResult, build_frame
 from rustybt.sweeps.task import Outcome, PinnedBundle, Task
+from rustybt.trading.plain_values import without_folders
 from rustybt.trading.strategy import FUNCTIONS, stop_if_loading
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ def sweep(
     if workers is not None and (executor is not None or workers < 1):
         why = "an executor has its own" if executor is not None else "there must be one at least"
         raise RequestError(f"workers={workers} cannot be used: {why}", hint="leave out workers= or executor=")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise RequestError(
+            f"executor= takes an executor of concurrent.futures, not {executor!r}",
+            hint="executor=ThreadPoolExecutor(4), or workers=4",
+        )
     if starts_afresh(executor):
         refuse_unguarded_main()
     found = combinations(grid)
@@ -190,7 +196,8 @@ def _build(
     frame = build_frame(found, names, rows)
     if folder is not None:
         try:
-            frame.to_csv(folder / TABLE)
+            # The file is shared: it names scripts, not the folders of this machine.
+            frame.assign(error=frame["error"].map(without_folders, na_action="ignore")).to_csv(folder / TABLE)
         except OSError as error:
             raise StorageError(f"cannot write {folder / TABLE}: {error.strerror or error}") from error
     return SweepResult(frame, tuple(names), pin, folder)

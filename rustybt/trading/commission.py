@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from rustybt.trading.order import Order
@@ -34,8 +37,8 @@ class PerShare(CommissionModel):
     """Charge `cost` a share, at least `min_trade_cost` an order; Zipline's default, a tenth of a cent a share."""
 
     def __init__(self, cost: float = 0.001, min_trade_cost: float | None = 0.0) -> None:
-        self.cost_per_share = float(cost)
-        self.min_trade_cost = min_trade_cost or 0.0
+        self.cost_per_share = _cost(cost, "PerShare(cost=...)")
+        self.min_trade_cost = _cost(min_trade_cost or 0.0, "PerShare(min_trade_cost=...)")
 
     def calculate(self, order: Order, transaction: Transaction) -> float:
         """Return the cost of this fill, counting the minimum once an order."""
@@ -51,7 +54,7 @@ class PerTrade(CommissionModel):
     """Charge `cost` an order, with its first fill."""
 
     def __init__(self, cost: float = 0.0) -> None:
-        self.cost = float(cost)
+        self.cost = _cost(cost, "PerTrade(cost=...)")
 
     def calculate(self, order: Order, transaction: Transaction) -> float:  # noqa: ARG002
         """Return the cost for the first fill of an order, 0 for the others."""
@@ -62,8 +65,19 @@ class PerDollar(CommissionModel):
     """Charge `cost` for each unit of currency traded, by default 0.15 %."""
 
     def __init__(self, cost: float = 0.0015) -> None:
-        self.cost_per_dollar = float(cost)
+        self.cost_per_dollar = _cost(cost, "PerDollar(cost=...)")
 
     def calculate(self, order: Order, transaction: Transaction) -> float:  # noqa: ARG002
         """Return the cost of this fill."""
         return abs(transaction.amount) * (transaction.price * self.cost_per_dollar)
+
+
+def _cost(given: Any, argument: str) -> float:
+    """Return a rate as a float; RequestError for one that is negative or no finite number, which would charge nothing."""
+    try:
+        rate = float(given)
+    except (TypeError, ValueError, OverflowError):
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise RequestError(f"{argument} must be a finite number, not negative, not {given!r}")
+    return rate

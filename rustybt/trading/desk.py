@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from rustybt.trading.ledger import Ledger
 from rustybt.trading.order_desk import OrderDesk
 from rustybt.trading.perf import PERF_COLUMNS
 from rustybt.trading.portfolio import Account, Portfolio
+from rustybt.trading.run_inputs import parse_date
 from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule
 from rustybt.trading.slippage import SlippageModel
+from rustybt.trading.strategy import check_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +71,8 @@ class Desk:
         self.datetime: Any = None
         self.accepts_orders = True
         self.initialized = False
+        # By identity: kept, so that no other object takes it.
+        self._own_assets: dict[int, Asset] = {}
         self.recorded: dict[str, Any] = {}
         self.benchmark: Asset | None = None
         self.portfolio = Portfolio(self.ledger, _timestamp(self.sessions[0]))
@@ -86,6 +91,7 @@ class Desk:
             self.ledger,
             self.blotter,
             refuse=self._refuse_order,
+            check_asset=self._check_asset,
             check=self.controls.check_order,
             clock=lambda: self.datetime,
             session=self.session,
@@ -97,6 +103,19 @@ class Desk:
 
     def _is_restricted(self, asset: Asset) -> bool:
         return self.controls.is_restricted(asset)
+
+    def _check_asset(self, asset: Asset) -> None:
+        """Refuse an asset of other bars: assets are told apart by sid, and it would trade at the prices of one of these."""
+        if self._own_assets.get(id(asset)) is asset:
+            return
+        own = self.portal.asset_finder.retrieve_asset(asset.sid)
+        if (own.symbol, own.calendar_name) != (asset.symbol, asset.calendar_name):
+            raise RequestError(
+                f"{asset.symbol} is not an asset of this run: its sid {asset.sid} is that of {own.symbol} here",
+                hint=f"look it up in the run: symbol({asset.symbol!r})",
+                symbol=asset.symbol,
+            )
+        self._own_assets[id(asset)] = asset
 
     def _refuse_order(self) -> str | None:
         if not self.initialized:
@@ -137,7 +156,7 @@ class Desk:
 
     def set_symbol_lookup_date(self, dt: Any) -> None:
         """Resolve tickers as of this date."""
-        self._lookup_date = _timestamp(dt).date()
+        self._lookup_date = parse_date(dt, "date to look symbols up")
 
     # Time ----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +188,7 @@ class Desk:
             date_rule, time_rule = None, date_rule
         check_rule(date_rule, DateRule, "date_rules")
         check_rule(time_rule, TimeRule, "time_rules")
+        check_function(func, "the function to schedule")
         counted = None
         if calendar is not None:
             counted = get_calendar(calendar, self.sessions[0].item(), self.sessions[-1].item())
@@ -183,6 +203,12 @@ class Desk:
                 "record() takes names and values in pairs", hint="write record(price=10) or record('x', 1)"
             )
         values = {**{str(name): value for name, value in zip(args[::2], args[1::2], strict=True)}, **kwargs}
+        for name, value in values.items():
+            if not _is_utf8(name) or (isinstance(value, str) and not _is_utf8(value)):
+                raise RequestError(
+                    f"record({name!r:.100}, {value!r:.100}): half of a surrogate pair is no text that can be saved",
+                    hint="text.encode('utf-8', 'replace').decode()",
+                )
         taken = PERF_COLUMNS.intersection(values)
         if taken:
             name = min(taken)
@@ -229,13 +255,28 @@ class Desk:
         self.benchmark = benchmark
 
     def benchmark_returns(self) -> Floats:
-        """Return the benchmark asset's return in each session, 0 where it has no price; call it when the run has ended."""
+        """Return the benchmark asset's return in each session, 0 where it has no price; call it when the run has ended.
+
+        An asset that is listed in the first session returns its close by its open there, as in Zipline.
+        """
         if self.benchmark is None:
             raise RequestError("no benchmark asset is set", hint="call set_benchmark in initialize")
         prices = self.portal.session_prices(self.benchmark)
+        if math.isnan(prices[0]) and not math.isnan(prices[1]):
+            prices[0] = prices[1] * self.portal.open_by_close(self.benchmark)
         with np.errstate(divide="ignore", invalid="ignore"):
             returns: Floats = np.nan_to_num(prices[1:] / prices[:-1] - 1, nan=0.0, posinf=0.0, neginf=0.0)
         return returns
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _model(equities: Any, futures: Any, kind: type[Any], name: str) -> Any:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
+from rustybt.trading.lots import lot_of
+from rustybt.trading.nano import from_nano, to_nano
 
 if TYPE_CHECKING:
     from rustybt.market.assets import Asset
 
 _CENT = 0.01
+#: More than the book holds.
+_MOST = 1e29
 # Zipline rounds a limit that is up to 5 % of a tick beyond a price to that price, else in the order's favour.
 _FAVOUR = 0.95
 _EPSILON = 2.220446049250313e-16 * 10
@@ -57,7 +62,7 @@ class LimitOrder(ExecutionStyle):
 
     def get_limit_price(self, is_buy: bool) -> float | None:  # noqa: FBT001
         """Return the limit price, rounded to the tick."""
-        return round_to_tick(self.limit_price, _tick(self.asset), prefer_down=is_buy)
+        return _rounded(self.limit_price, self.asset, prefer_down=is_buy)
 
     def get_stop_price(self, is_buy: bool) -> float | None:  # noqa: ARG002, FBT001
         """Return None."""
@@ -78,7 +83,7 @@ class StopOrder(ExecutionStyle):
 
     def get_stop_price(self, is_buy: bool) -> float | None:  # noqa: FBT001
         """Return the stop price, rounded to the tick."""
-        return round_to_tick(self.stop_price, _tick(self.asset), prefer_down=not is_buy)
+        return _rounded(self.stop_price, self.asset, prefer_down=not is_buy)
 
 
 class StopLimitOrder(ExecutionStyle):
@@ -94,24 +99,27 @@ class StopLimitOrder(ExecutionStyle):
 
     def get_limit_price(self, is_buy: bool) -> float | None:  # noqa: FBT001
         """Return the limit price, rounded to the tick."""
-        return round_to_tick(self.limit_price, _tick(self.asset), prefer_down=is_buy)
+        return _rounded(self.limit_price, self.asset, prefer_down=is_buy)
 
     def get_stop_price(self, is_buy: bool) -> float | None:  # noqa: FBT001
         """Return the stop price, rounded to the tick."""
-        return round_to_tick(self.stop_price, _tick(self.asset), prefer_down=not is_buy)
+        return _rounded(self.stop_price, self.asset, prefer_down=not is_buy)
 
 
-def style_of(
-    asset: Asset, limit_price: float | None, stop_price: float | None, style: ExecutionStyle | None
-) -> ExecutionStyle:
+def style_of(asset: Asset, limit_price: float | None, stop_price: float | None, style: Any) -> ExecutionStyle:
     """Return the style that the arguments of an order call mean.
 
     Raises
     ------
     RequestError
-        Both a style and a price are given, or a price is negative or not finite.
+        Both a style and a price are given, the style is none, or a price is negative or not finite.
     """
     if style is not None:
+        if not isinstance(style, ExecutionStyle):
+            hint = (
+                f"write {style.__name__}(...) with its prices" if isinstance(style, type) else "style=LimitOrder(10.5)"
+            )
+            raise RequestError(f"style= takes an order style, not {style!r}", hint=hint)
         if limit_price is not None or stop_price is not None:
             raise RequestError(
                 "an order takes a style or prices, not both", hint="leave out limit_price and stop_price"
@@ -135,11 +143,18 @@ def check_price(price: Any, label: str) -> float:
         It is not a number, not finite, or negative.
     """
     try:
+        if isinstance(price, (str, bytes, bytearray)):
+            # float() would read a number out of it.
+            raise TypeError
         value = float(price)
+    except OverflowError:
+        value = math.inf
     except (TypeError, ValueError):
-        raise RequestError(f"the {label} price of an order must be a number, not {price!r}") from None
-    if not math.isfinite(value) or value < 0:
-        raise RequestError(f"the {label} price of an order must be finite and not negative, not {price!r}")
+        raise RequestError(f"the {label} price of an order must be a number, not {reprlib.repr(price)}") from None
+    if not 0 <= value < _MOST:
+        raise RequestError(
+            f"the {label} price of an order must be finite and not negative, below {_MOST:.0e}, not {reprlib.repr(price)}"
+        )
     return value
 
 
@@ -155,6 +170,10 @@ def round_to_tick(price: float, tick: float, *, prefer_down: bool) -> float:
     return float(whole * Decimal(repr(tick)))
 
 
-def _tick(asset: Asset | None) -> float:
+def _rounded(price: float, asset: Asset | None, *, prefer_down: bool) -> float:
+    """Return `price` as a multiple of the asset's tick, by default a cent."""
     tick: Decimal | None = asset.attributes.tick_size if asset is not None else None
-    return float(tick) if tick else _CENT
+    if not tick and asset is not None and lot_of(asset) is not None:
+        # A coin may be worth less than a cent: a limit of 0.000012 must not become 0, at which it would sell for anything.
+        return from_nano(to_nano(price))
+    return round_to_tick(price, float(tick) if tick else _CENT, prefer_down=prefer_down)

@@ -10,7 +10,7 @@ import numpy as np
 from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
 from rustybt.trading.lots import exact, truncate
 from rustybt.trading.nano import FLOAT_SAFE, guard, half_even, times, to_nano
-from rustybt.trading.position import Position, Positions
+from rustybt.trading.position import HeldPosition, Position, Positions
 from rustybt.trading.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Ledger:
     def _hold(self, asset: Asset) -> Position:
         position = self.positions.get(asset)
         if position is None:
-            position = self.positions[asset] = self.view[asset] = Position(asset)
+            position = self.positions[asset] = Position(asset)
+            self.view[asset] = HeldPosition(position)
         return position
 
     def _settle(self, position: Position) -> None:

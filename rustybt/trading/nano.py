@@ -16,6 +16,8 @@ LIMIT = 10**38
 
 #: A product of a float below this with 10^9 has an error under half a unit, so that rounding it is right.
 FLOAT_SAFE = 2.0e6
+# Of the largest amount of money, less one.
+_DIGITS = 29
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ONE = Decimal(1)
 
@@ -37,6 +39,9 @@ def to_nano(value: float | Decimal) -> int:
     exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
     if not exact.is_finite():
         raise RequestError(f"{value} is not an amount of money")
+    if exact.adjusted() > _DIGITS:
+        # More digits than are counted with below.
+        return guard(int(exact) * NANO)
     return guard(int(_EXACT.quantize(exact.scaleb(9, _EXACT), _ONE)))
 
 
@@ -70,6 +75,6 @@ def guard(value: int) -> int:
     if -LIMIT < value < LIMIT:
         return value
     raise RequestError(
-        f"the book reached {value // NANO:.3e}, beyond 1e29",
+        f"the book reached {_EXACT.divide(Decimal(value), NANO):.3e}, beyond 1e29",
         hint="look for orders that grow without bound",
     )

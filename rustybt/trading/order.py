@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rustybt.trading.lots import Amount, exact, truncate
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from rustybt.market.assets import Asset
+
+_NEAR_A_CENT = 1e-6
 
 
 class OrderStatus(IntEnum):
@@ -39,6 +43,7 @@ class Order:
     """
 
     __slots__ = (
+        "_is_restated",
         "_status",
         "amount",
         "asset",
@@ -77,6 +82,7 @@ class Order:
         self.stop_reached = False
         self.limit_reached = False
         self.direction = 1.0 if amount > 0 else -1.0
+        self._is_restated = False
         self._status = OrderStatus.OPEN
 
     @property
@@ -145,9 +151,10 @@ class Order:
         self.filled = truncate(exact(self.filled) * ratio, self.asset)
         self.amount = self.filled + remaining
         if self.limit is not None:
-            self.limit = round(float(self.limit / ratio), 2)
+            self.limit = _restated(self.limit, ratio, in_ticks=not self._is_restated)
         if self.stop is not None:
-            self.stop = round(float(self.stop / ratio), 2)
+            self.stop = _restated(self.stop, ratio, in_ticks=not self._is_restated)
+        self._is_restated = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the order with Zipline's keys, as the cells of `perf.orders` hold it."""
@@ -169,3 +176,12 @@ class Order:
 
     def __repr__(self) -> str:
         return f"Order({self.to_dict()!r})"
+
+
+def _restated(price: float, ratio: Fraction, *, in_ticks: bool) -> float:
+    # Zipline's arithmetic, for half a cent falls to the side to which its floats lean: 11.95 is 1195 times 0.01 there, until
+    # a split has rounded it.
+    cents = price * 100
+    if in_ticks and abs(cents - round(cents)) < _NEAR_A_CENT:
+        price = round(cents) * 0.01
+    return round(price * (ratio.denominator / ratio.numerator), 2)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import reprlib
 import warnings
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
+from rustybt.trading.blotter import MAX_AMOUNT
 from rustybt.trading.execution import ExecutionStyle, MarketOrder, style_of
 from rustybt.trading.lots import Amount, exact, lot_of, round_order
 from rustybt.trading.nano import NANO, from_nano
@@ -33,6 +38,8 @@ class OrderDesk:
     ----------
     refuse
         Returns why no order may be placed now, or None when one may.
+    check_asset
+        Raises RequestError when an asset is not of this run.
     check
         Raises TradingControlError when the order breaks a control of the strategy.
     clock
@@ -48,6 +55,7 @@ class OrderDesk:
         blotter: Blotter,
         *,
         refuse: Callable[[], str | None],
+        check_asset: Callable[[Asset], None],
         check: Callable[[Asset, Amount], None],
         clock: Callable[[], Any],
         session: Callable[[], date],
@@ -56,6 +64,7 @@ class OrderDesk:
         self._ledger = ledger
         self._blotter = blotter
         self._refuse = refuse
+        self._check_asset = check_asset
         self._check = check
         self._clock = clock
         self._session = session
@@ -155,17 +164,26 @@ class OrderDesk:
 
     def cancel_order(self, order_param: str | Order) -> None:
         """Cancel an open order, by its id or itself."""
-        self._blotter.cancel(order_param.id if isinstance(order_param, Order) else order_param, self._clock())
+        if order_param is not None:
+            self._blotter.cancel(_order_id(order_param, "cancel_order"), self._clock())
 
     def get_order(self, order_id: str) -> Order | None:
-        """Return the order of that id, None when there is none."""
-        return self._blotter.orders.get(order_id)
+        """Return the order of that id as it stands now, None when there is none."""
+        found = None if order_id is None else self._blotter.orders.get(_order_id(order_id, "get_order"))
+        return None if found is None else copy.copy(found)
 
     def get_open_orders(self, asset: Asset | None = None) -> Any:
         """Return open orders by asset, or the list of those of one asset."""
+        # Copies, as in Zipline: what a strategy does to them changes no order.
         if asset is None:
-            return {held: list(orders) for held, orders in self._blotter.open_orders.items() if orders}
-        return list(self._blotter.open_orders.get(asset, ()))
+            waiting = self._blotter.open_orders.items()
+            return {held: [copy.copy(order) for order in orders] for held, orders in waiting if orders}
+        if not isinstance(asset, Asset):
+            raise RequestError(
+                f"get_open_orders() takes an asset, not {type(asset).__name__} {asset!r}",
+                hint=f"write symbol({str(asset)!r})",
+            )
+        return [copy.copy(order) for order in self._blotter.open_orders.get(asset, ())]
 
     def _can_order(self, asset: Any, name: str) -> bool:
         reason = self._refuse()
@@ -175,6 +193,7 @@ class OrderDesk:
             raise RequestError(
                 f"{name}() takes an asset, not {type(asset).__name__} {asset!r}", hint=f"write symbol({str(asset)!r})"
             )
+        self._check_asset(asset)
         if self._currency not in (None, asset.currency):
             raise RequestError(
                 f"{asset.symbol} trades in {asset.currency}, this run in {self._currency}",
@@ -191,6 +210,12 @@ class OrderDesk:
     def _place(self, asset: Asset, amount: Any, style: ExecutionStyle) -> str | None:
         whole: Amount = round_order(_number(asset, amount), asset)
         self._check(asset, whole)
+        if abs(whole) > MAX_AMOUNT:
+            said = reprlib.repr(whole)
+            raise RequestError(
+                f"order of {said} {asset.symbol}: at most {MAX_AMOUNT} can be ordered at once",
+                hint="look for a price near 0, or a value in the place of an amount",
+            )
         self._currency = asset.currency
         return self._blotter.place(asset, whole, style, self._clock())
 
@@ -211,8 +236,8 @@ class OrderDesk:
                 hint="ask data.can_trade(asset) first",
                 symbol=asset.symbol,
             )
-        # Zipline's tolerance for a price of 0: there is nothing to be inferred from it.
-        if abs(price) <= 1e-6:
+        # Zipline's tolerance for a price of 0: there is nothing to be inferred from it. Some coins are worth no more.
+        if price == 0 or (abs(price) <= 1e-6 and lot_of(asset) is None):
             return 0
         return exact(wanted) / exact(price) if isinstance(wanted, (Decimal, Fraction)) else float(wanted) / price
 
@@ -243,11 +268,24 @@ def _number(asset: Asset | None, value: Any, what: str = "amount") -> Any:
     of = "" if asset is None else f" of {asset.symbol}"
     try:
         finite = math.isfinite(value)
-    except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"the {what}{of} to order must be a number, not {value!r}") from None
+    except OverflowError:
+        raise RequestError(f"the {what}{of} to order is too large: {reprlib.repr(value)}") from None
+    except (TypeError, ValueError):
+        raise RequestError(f"the {what}{of} to order must be a number, not {reprlib.repr(value)}") from None
     if not finite:
         raise RequestError(
             f"the {what}{of} to order is {value}",
             hint="a price or weight was missing: check with data.can_trade(asset)",
         )
-    return int(value) if hasattr(value, "__index__") else value
+    return int(value) if hasattr(value, "__index__") or isinstance(value, np.bool_) else value
+
+
+def _order_id(given: Any, name: str) -> str:
+    if isinstance(given, Order):
+        return given.id
+    if not isinstance(given, str):
+        raise RequestError(
+            f"{name}() takes the id of an order, not {type(given).__name__} {reprlib.repr(given)}",
+            hint="keep what order() returns",
+        )
+    return given

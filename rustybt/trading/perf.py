@@ -131,7 +131,8 @@ def _build(log: SessionLog, opens: Any, closes: Any, benchmark: Floats) -> pd.Da
         "shorts_count": np.array([r.shorts_count for r in records], dtype=np.int64),
         "gross_leverage": gross,
         "net_leverage": net,
-        "max_leverage": np.maximum.accumulate(gross) if len(records) else gross,
+        # From 0 on, as in Zipline: the leverage of an account below nothing is negative.
+        "max_leverage": np.maximum.accumulate(np.maximum(gross, 0.0)) if len(records) else gross,
         **risk,
         "excess_return": np.zeros(len(records)),
         "treasury_period_return": np.zeros(len(records)),

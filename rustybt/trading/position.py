@@ -111,12 +111,59 @@ class Position:
         )
 
 
-class Positions(dict[Asset, Position]):
+class HeldPosition:
+    """A holding for a strategy to read: always as the book has it, and not to be changed."""
+
+    __slots__ = ("_held",)
+    _held: Position
+
+    def __init__(self, held: Position) -> None:
+        object.__setattr__(self, "_held", held)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a position is read-only: {name} cannot be set", name=name, obj=self)
+
+    @property
+    def asset(self) -> Asset:
+        """What is held."""
+        return self._held.asset
+
+    sid = asset
+
+    @property
+    def amount(self) -> Amount:
+        """Signed; whole for assets that trade in whole units."""
+        return self._held.amount
+
+    @property
+    def cost_basis(self) -> float:
+        """Average price at which the holding breaks even, commissions included."""
+        return self._held.cost_basis
+
+    @property
+    def last_sale_price(self) -> float:
+        """Last known price."""
+        return self._held.last_sale_price
+
+    @property
+    def last_sale_date(self) -> Any:
+        """Instant of that price, in UTC; None before the first."""
+        return self._held.last_sale_date
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the position with Zipline's keys."""
+        return self._held.to_dict()
+
+    def __repr__(self) -> str:
+        return repr(self._held)
+
+
+class Positions(dict[Asset, HeldPosition]):
     """Holdings by asset; one that is not held reads as a position of 0."""
 
-    def __missing__(self, asset: Asset) -> Position:
+    def __missing__(self, asset: Asset) -> HeldPosition:
         if isinstance(asset, Asset):
-            return Position(asset)
+            return HeldPosition(Position(asset))
         raise RequestError(
             f"positions are found by asset, not by {type(asset).__name__} {asset!r}", hint="use symbol()"
         )

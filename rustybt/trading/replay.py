@@ -9,6 +9,7 @@ import numpy as np
 
 from rustybt.errors import BundleError, BundleNotFoundError, RequestError, VersionNotFoundError
 from rustybt.trading.perf import CELL_COLUMNS, session_dates
+from rustybt.trading.plain_values import as_read
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -90,9 +91,13 @@ def compare(saved: Result, again: Result) -> ReplayReport:
     names = [c for c in old.columns if c not in CELL_COLUMNS]
     differences += [f"column {c} is missing now" for c in names if c not in new.columns]
     for name in (c for c in names if c in new.columns):
-        at = _first_difference(old[name].iloc[:length], new[name].iloc[:length])
+        before, now = old[name].iloc[:length], new[name].iloc[:length]
+        if name in saved.recorded_names:
+            # Recorded values may be of any type: what their file holds is what can be the same.
+            before, now = before.map(as_read), now.map(as_read)
+        at = _first_difference(before, now)
         if at is not None:
-            differences.append(f"{name}: {old[name].iloc[at]} became {new[name].iloc[at]} in {labels[at]}")
+            differences.append(f"{name}: {before.iloc[at]} became {now.iloc[at]} in {labels[at]}")
     hidden = len(differences) - _MOST_DIFFERENCES
     if hidden > 0:
         differences = [*differences[:_MOST_DIFFERENCES], f"and {hidden} more"]
@@ -190,10 +195,10 @@ def replayable(saved: Result, directory: Path) -> Script:
     }
     for reason, holds in reasons.items():
         if holds:
-            raise RequestError(
-                f"the result in {directory} cannot be replayed: {reason}",
-                hint="run the strategy as a file: rustybt run -f SCRIPT -b BUNDLE -o DIR",
-            )
+            hint = "run the strategy as a file: rustybt run -f SCRIPT -b BUNDLE -o DIR"
+            if not saved.is_complete:
+                hint = f"mend the strategy and run it again; rustybt report {directory} shows the sessions before"
+            raise RequestError(f"the result in {directory} cannot be replayed: {reason}", hint=hint)
     return cast("Script", saved.script)
 
 

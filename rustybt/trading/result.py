@@ -12,6 +12,7 @@ import numpy as np
 from rustybt.errors import RequestError
 from rustybt.trading.order import OrderStatus
 from rustybt.trading.perf import session_dates
+from rustybt.trading.plain_values import without_folders
 from rustybt.trading.risk import summary as risk_summary
 from rustybt.trading.run_data import RunData
 
@@ -97,13 +98,14 @@ class Result:
         self.pin = pin
         self.parameters = dict(parameters)
         self.script = script
-        self.script_unknown = script_unknown
+        self.script_unknown = None if script_unknown is None else without_folders(script_unknown)
         self.benchmark = benchmark
         self._books = books
         self.recorded_names = recorded_names
         self.data = data or RunData()
-        self.notes = tuple(dict.fromkeys((*notes, *self.data.notes)))
-        self.error = error
+        # A result is shared: it names files, not the folders of this machine.
+        self.notes = tuple(dict.fromkeys(without_folders(note) for note in (*notes, *self.data.notes)))
+        self.error = None if error is None else without_folders(error)
         self._on_save = on_save
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import shutil
+import os
 import tempfile
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -18,6 +19,7 @@ from rustybt.market.pin import Pin
 from rustybt.trading.books import BOOK_COLUMNS
 from rustybt.trading.order import OrderStatus
 from rustybt.trading.perf import CELL_COLUMNS, session_dates
+from rustybt.trading.plain_values import plain
 from rustybt.trading.result import ORDER_KEYS, POSITION_KEYS, TRANSACTION_KEYS, Result
 from rustybt.trading.run_data_files import PRICES, data_facts, read_data, write_prices
 from rustybt.trading.strategy import Script
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 FACTS = "result.json"
 SCRIPT = "script.py"
+#: Beside the results of a sweep, in their folders 0001, 0002 ...
+SWEEP = "sweep.csv"
 _KEYS = {"transactions": TRANSACTION_KEYS, "orders": ORDER_KEYS, "positions": POSITION_KEYS}
 _PARAMETERS = (
     "start",
@@ -53,16 +57,20 @@ def write_result(result: Result, directory: Path) -> Path:
     """
     try:
         return _write(result, directory)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # A ValueError of the file system: a name that holds a zero byte, text that is no UTF-8.
+        why = getattr(error, "strerror", None) or error
         raise StorageError(
-            f"cannot save the result in {directory}: {error.strerror or error}", hint="name a directory to write into"
+            f"cannot save the result in {str(directory)!r:.300}: {why}", hint="name a directory to write into"
         ) from error
 
 
 def _write(result: Result, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".writing-") as scratch:
-        made = Path(scratch)
+        made, aside = Path(scratch, "new"), Path(scratch, "old")
+        made.mkdir()
+        aside.mkdir()
         assets: dict[int, Asset] = {}
         for name, keys in _KEYS.items():
             rows = _rows(result, name, keys, assets)
@@ -78,10 +86,28 @@ def _write(result: Result, directory: Path) -> Path:
             (made / SCRIPT).write_text(result.script.text, encoding="utf-8")
         facts = {**_facts(result, assets), "files": {path.name: _digest(path) for path in sorted(made.iterdir())}}
         (made / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        # result.json last: without it there is no result.
-        for path in sorted(made.iterdir(), key=lambda p: p.name == FACTS):
-            shutil.move(path, directory / path.name)
+        _put(sorted(path.name for path in made.iterdir()), made, directory, aside)
     return directory
+
+
+def _put(names: list[str], made: Path, directory: Path, aside: Path) -> None:
+    """Move files into `directory`; when one cannot be moved, all that was there before is there again.
+
+    result.json goes first and comes last: without it there is no result, so a torn one is never read.
+    """
+    for path in (directory / name for name in names):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, f"{path.name} is a directory")
+    try:
+        for name in sorted(names, key=lambda name: name != FACTS):
+            if os.path.lexists(directory / name):
+                (directory / name).replace(aside / name)
+        for name in sorted(names, key=lambda name: name == FACTS):
+            (made / name).replace(directory / name)
+    except OSError:
+        for path in sorted(aside.iterdir(), key=lambda path: path.name == FACTS):
+            path.replace(directory / path.name)
+        raise
 
 
 def _digest(path: Path) -> str:
@@ -98,32 +124,19 @@ def _facts(result: Result, assets: dict[int, Asset]) -> dict[str, Any]:
         if script is None
         else {
             "name": script.name,
-            "parameters": _plain(dict(script.parameters)),
+            "parameters": plain(dict(script.parameters)),
             "functions": dict(script.functions),
         },
         "script_unknown": result.script_unknown,
         "complete": result.is_complete,
         "error": result.error,
         "notes": list(result.notes),
-        "summary": _plain(result.summary()),
+        "summary": plain(result.summary()),
         "recorded": list(result.recorded_names),
         "benchmark": result.benchmark.tolist() if np.any(result.benchmark) else None,
         "assets": [_asset_json(a) for _, a in sorted(assets.items())],
         "data": data_facts(result.data),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` in JSON's types; a number that is not finite becomes null, an unknown object its text."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def _rows(result: Result, name: str, keys: tuple[str, ...], assets: dict[int, Asset]) -> pd.DataFrame:
@@ -152,7 +165,7 @@ def _recorded(result: Result) -> pd.DataFrame:
     import pandas as pd
 
     frame = result.recorded
-    return pd.DataFrame({c: [json.dumps(_plain(v)) for v in frame[c]] for c in frame.columns})
+    return pd.DataFrame({c: [json.dumps(plain(v)) for v in frame[c]] for c in frame.columns})
 
 
 def _asset_json(asset: Asset) -> dict[str, Any]:
@@ -183,9 +196,11 @@ def read_result(directory: Path) -> Result:
     ) as error:
         # Whatever a damaged file makes of its reader: the files are plain, and none of it can be more than unreadable.
         why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise RequestError(
-            f"no readable result in {directory}: {why}", hint="save one with: rustybt run -f SCRIPT -b BUNDLE -o DIR"
-        ) from error
+        hint = "save one with: rustybt run -f SCRIPT -b BUNDLE -o DIR"
+        if not (directory / FACTS).exists() and (directory / SWEEP).is_file():
+            why = "it holds a sweep"
+            hint = f"name the result of one run, as {directory / '0001'}; {directory / SWEEP} lists them"
+        raise RequestError(f"no readable result in {directory}: {why}", hint=hint) from error
 
 
 def _read(directory: Path) -> Result:

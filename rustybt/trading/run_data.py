@@ -47,6 +47,7 @@ def run_data(
     closes: Integers,
     log: SessionLog,
     frequency: str,
+    calendar_name: str,
 ) -> RunData:
     """Return what is kept of `bars`; what cannot be read becomes a note, for a run that stopped keeps its result.
 
@@ -58,6 +59,8 @@ def run_data(
         First date that was read: it lies before the run for history windows.
     sessions, closes
         Dates of the run's sessions, and the instants at which they close, microseconds since 1970 UTC.
+    calendar_name
+        Of the run's clock.
     """
     currencies = {asset.currency for asset in assets}
     provenance = getattr(bars, "provenance", None)
@@ -65,7 +68,7 @@ def run_data(
     ran = len(log.records)
     try:
         fills = [fill for record in log.records for fill in record.transactions]
-        prices = read_traded(bars, fills, sessions[:ran], closes[:ran], frequency)
+        prices = read_traded(bars, fills, sessions[:ran], closes[:ran], frequency, calendar_name)
     except RustybtError as error:
         notes.append(f"no prices are kept for charts: {error.message}")
     try:

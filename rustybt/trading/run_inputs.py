@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import reprlib
+from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -17,20 +19,55 @@ if TYPE_CHECKING:
     from rustybt.data.portal.bar_provider import Floats
 
 
+#: What the book tells apart, and as much as it holds.
+_LEAST, _MOST = 1e-9, 1e29
+
+
+def check_bars_given(bundle: Any, data_source: Any) -> None:
+    """Check that a run is given bars, and once.
+
+    Raises
+    ------
+    RequestError
+        Neither a bundle nor a source is given, or both; the source is none.
+    """
+    if (bundle is None) == (data_source is None):
+        said = "a run needs bars: pass bundle= or data_source="
+        raise RequestError(
+            said if bundle is None else "bundle= and data_source= exclude each other: pass one of them",
+            hint="run_algorithm(bundle='us', ...) or run_algorithm(data_source=get_source('csv', path='bars.csv'), ...)",
+        )
+    if isinstance(data_source, str):
+        raise RequestError(
+            f"data_source= takes a source, not its name: {data_source!r}",
+            hint=f"data_source=rb.get_source({data_source!r})",
+        )
+    if data_source is not None and not any(hasattr(data_source, name) for name in ("fetch_sync", "fetch_with_events")):
+        raise RequestError(
+            f"data_source= takes a source, not {type(data_source).__name__}",
+            hint="data_source=rb.get_source('frame', frame=...) for a DataFrame, rb.get_source('csv', path=...) for files",
+        )
+
+
 def parse_capital(value: Any) -> float:
     """Return the capital as a float.
 
     Raises
     ------
     RequestError
-        It is no number above 0.
+        It is no number above 0, or beyond what the book keeps.
     """
     try:
-        capital = float(value) if isinstance(value, Real | Decimal) else math.nan
+        capital = math.nan if isinstance(value, bool) or not isinstance(value, Real | Decimal) else float(value)
     except OverflowError:
         capital = math.inf
-    if not 0 < capital < math.inf:
-        raise RequestError(f"the capital must be a number above 0, not {value!r}", hint="capital_base=1e6")
+    except ValueError:  # a Decimal that signals
+        capital = math.nan
+    if not _LEAST <= capital < _MOST:
+        raise RequestError(
+            f"the capital must be a number above 0, from {_LEAST:.0e} to {_MOST:.0e}, not {reprlib.repr(value)}",
+            hint="capital_base=1e6",
+        )
     return capital
 
 
@@ -58,6 +95,20 @@ def parse_date(value: Any, name: str) -> date | None:
     return (stamp if stamp.tzinfo is None else stamp.tz_convert("UTC")).date()
 
 
+def parse_symbols(symbols: Any) -> tuple[str, ...]:
+    """Return a list of symbols; RequestError for what is none, as one text, which would be taken letter by letter."""
+    if isinstance(symbols, str) or not isinstance(symbols, Iterable):
+        raise RequestError(f"symbols= takes a list of symbols, not {symbols!r}", hint="symbols=['AAPL', 'MSFT']")
+    return tuple(symbols)
+
+
+def check_progress(progress: Any) -> Any:
+    """Return what is told how far a run is, None for nothing; RequestError for what cannot be called."""
+    if progress is None or callable(progress):
+        return progress
+    raise RequestError(f"progress= takes a function of stage, done and total, not {progress!r}")
+
+
 def align_returns(returns: Any, sessions: Any) -> Floats:
     """Return a Series of returns by date on the sessions, 0 where it has none.
 
@@ -81,6 +132,11 @@ def align_returns(returns: Any, sessions: Any) -> Floats:
         values = returns.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise RequestError(f"benchmark_returns must hold numbers: {error}", hint="0.01 is one percent") from error
+    if np.isinf(values).any():
+        raise RequestError(
+            f"benchmark_returns must hold finite numbers: that of {index[np.isinf(values)][0].date()} is not",
+            hint="a return is computed from two prices above 0",
+        )
     by_day = pd.Series(values, index=index.normalize().as_unit("s"))
     if by_day.index.has_duplicates:
         twice = by_day.index[by_day.index.duplicated()][0]

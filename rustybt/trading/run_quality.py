@@ -153,7 +153,11 @@ def quality_of(bars: Any, symbols: Iterable[str], start: str, end: str, frequenc
     findings = [
         QualityFinding(*key[:3], count, tuple(sorted(dates[key])[:MOST_DATES])) for key, count in sorted(counts.items())
     ]
-    return RunQuality(start, end, len(wanted), tuple(findings), tuple(sorted(wanted - looked_at.keys())))
+    # A window may ask for days long before the first bar: those were not read.
+    first = min((low for stretches in looked_at.values() for low, _ in stretches), default=start)
+    unchecked = tuple(sorted(wanted - looked_at.keys()))
+    begin = start if unchecked else min(max(start, first), end)
+    return RunQuality(begin, end, len(wanted), tuple(findings), unchecked)
 
 
 def _reports_of(bars: Any, frequency: str) -> list[QualityReport]:

@@ -170,6 +170,8 @@ class Simulation:
         delisted = algorithm.portal.panel.delisted.get(t, ())
         for asset in delisted:
             blotter.cancel_all(asset, dt, "delisted")
+        # In the order in which they were first bought, as in Zipline.
+        for asset in [held for held in ledger.positions if held in delisted] if delisted else ():
             closing = ledger.close_out(asset, dt, self._last_price(asset))
             if closing is not None:
                 transactions.append(closing)

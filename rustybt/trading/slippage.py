@@ -59,9 +59,10 @@ class SlippageModel(ABC):
             if not order.triggered:
                 continue
             try:
-                fill_price, amount = self.process_order(data, order)
+                answer = self.process_order(data, order)
             except LiquidityExceeded:
                 break
+            fill_price, amount = self._checked(answer, asset)
             if fill_price is None or amount is None:
                 continue
             filled = truncate(amount, asset)
@@ -71,6 +72,19 @@ class SlippageModel(ABC):
                 )
             self._volume_for_bar += abs(filled)
             yield order, Transaction(asset, filled, dt, to_nano(fill_price), order.id)
+
+    def _checked(self, answer: Any, asset: Asset) -> tuple[Any, Any]:
+        """Return what `process_order` answered; RequestError, naming the model, for what is no price and amount."""
+        try:
+            price, amount = answer
+            if price is None or amount is None or (math.isfinite(price) and math.isfinite(amount)):
+                return price, amount
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise RequestError(
+            f"{type(self).__name__} answered {answer!r} for an order of {asset.symbol}: not a finite price and amount",
+            hint="process_order returns a price and a signed amount, or None, None for no fill",
+        )
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in sorted(vars(self).items()) if not k.startswith("_"))
@@ -90,6 +104,7 @@ class FixedSlippage(SlippageModel):
 
     def __init__(self, spread: float = 0.0) -> None:
         super().__init__()
+        _check_rate(spread, "spread", least=-math.inf)
         self.spread = spread
 
     def process_order(self, data: Any, order: Order) -> tuple[float | None, Amount | None]:
@@ -111,10 +126,8 @@ class FixedBasisPointsSlippage(SlippageModel):
 
     def __init__(self, basis_points: float = 5.0, volume_limit: float = 0.1) -> None:
         super().__init__()
-        if not basis_points >= 0:
-            raise RequestError(f"basis_points must not be negative, not {basis_points}")
-        if not volume_limit > 0:
-            raise RequestError(f"volume_limit must be above 0, not {volume_limit}")
+        _check_rate(basis_points, "basis_points")
+        _check_rate(volume_limit, "volume_limit", above=True)
         self.basis_points = basis_points
         self.volume_limit = volume_limit
         self._fraction = basis_points / 10000.0
@@ -142,6 +155,8 @@ class VolumeShareSlippage(SlippageModel):
 
     def __init__(self, volume_limit: float = 0.025, price_impact: float = 0.1) -> None:
         super().__init__()
+        _check_rate(volume_limit, "volume_limit", above=True)
+        _check_rate(price_impact, "price_impact")
         self.volume_limit = volume_limit
         self.price_impact = price_impact
 
@@ -160,6 +175,17 @@ class VolumeShareSlippage(SlippageModel):
         if _is_worse_than_limit(moved, order):
             return None, None
         return moved, math.copysign(amount, order.direction)
+
+
+def _check_rate(rate: Any, name: str, *, least: float = 0.0, above: bool = False) -> None:
+    """Raise RequestError unless `rate` is a finite number of at least `least`, or above it."""
+    try:
+        is_fine = math.isfinite(rate) and (rate > least if above else rate >= least)
+    except (TypeError, ValueError, OverflowError):
+        is_fine = False
+    if not is_fine:
+        must = "be above 0 and finite" if above else "not be negative, and be finite" if least == 0 else "be finite"
+        raise RequestError(f"{name} must {must}, not {rate!r}")
 
 
 def _is_worse_than_limit(price: float, order: Order) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import inspect
 import linecache
 import sysconfig
 import traceback
@@ -116,7 +117,7 @@ def run_script(script: Script, filename: str) -> Strategy:
         pass
     except RustybtError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise strategy_error(error, "while it was loaded", filename) from error
     finally:
         _loading.reset(token)
@@ -136,7 +137,30 @@ def run_script(script: Script, filename: str) -> Strategy:
             f"{filename} defines neither initialize nor handle_data",
             hint="a strategy is a file with def initialize(context) and def handle_data(context, data)",
         )
+    for role, function in found.items():
+        check_function(function, role)
     return Strategy(**found, script=script)
+
+
+def check_function(function: Any, name: str) -> None:
+    """Raise unless `function`, called `name`, does something when it is called.
+
+    Raises
+    ------
+    RequestError
+        It is no function; or one with `async` or `yield`, of which a call runs not a line.
+    """
+    if not callable(function):
+        raise RequestError(f"{name} must be a function, not {type(function).__name__} {function!r}")
+    # Of an object that can be called, what its class says.
+    for one in (function, type(function).__call__):
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            raise RequestError(
+                f"{name} is declared with async def, and would never run: a backtest awaits nothing",
+                hint="write def instead of async def, and asyncio.run(...) around what must be awaited",
+            )
+        if inspect.isgeneratorfunction(one):
+            raise RequestError(f"{name} has a yield, and would never run", hint="write it without yield")
 
 
 def _literal(value: Any) -> Any:
@@ -146,6 +170,32 @@ def _literal(value: Any) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return value
+
+
+def strategy_of(script: Any, given: Mapping[str, Callable[..., Any] | None]) -> Strategy:
+    """Return the strategy of a run: `script`, a path or a loaded one, or the functions `given` by argument.
+
+    Raises
+    ------
+    RequestError
+        Both are given, or what is given is no strategy.
+    StrategyError
+        The file failed while it was loaded.
+    """
+    named = [name for name, function in given.items() if function is not None]
+    for name, function in given.items():
+        if function is not None:
+            check_function(function, name)
+    if script is None:
+        found, unknown = script_of(given)
+        return Strategy(**given, script=found, unknown=unknown)
+    if named:
+        raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
+    if not isinstance(script, str | Path | Strategy):
+        raise RequestError(
+            f"script= takes the path of a strategy file, not {type(script).__name__} {script!r}", hint="script='my.py'"
+        )
+    return script if isinstance(script, Strategy) else load_script(script)
 
 
 def script_of(functions: Mapping[str, Callable[..., Any] | None]) -> tuple[Script | None, str | None]:
@@ -240,9 +290,16 @@ def strategy_error(error: BaseException, when: str, filename: str | None = None)
         return type(error)(f"{error.message} ({where}, {when}{named})", hint=error.hint, **{**error.details, **more})
     what = f"{type(error).__name__}: {error}"
     hint = (text or "").strip() or None
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "zipline":
-        hint = "change the import line to: from rustybt.api import ..."
+    missing = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    if missing.partition(".")[0] == "zipline" or missing.startswith("rustybt.finance"):
+        inside = text is not None and "finance" in text
+        hint = f"change the import line to: from rustybt.api import {'commission, slippage, ...' if inside else '...'}"
     return StrategyError(f"{where}, {when}{named}: {what}", hint=hint, **more)
+
+
+def is_users_fault(error: BaseException) -> bool:
+    """Return whether `error` passed through code that is neither ours nor of a package: a model of the user's own, say."""
+    return any(_is_users(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _assets_at(error: BaseException) -> dict[str, str]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rustybt.data.portal.adjustments import unadjust
+from rustybt.data.portal.placing import Rows, place_bars
 from rustybt.data.portal.resampled_bars import ResampledBars
 from rustybt.market.frequency import DAILY
+from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.resample import base_of
 
 if TYPE_CHECKING:
@@ -54,7 +56,12 @@ def most_traded(transactions: Iterable[Transaction], most: int = MOST_ASSETS) ->
 
 
 def read_traded(
-    bars: BarProvider, transactions: Iterable[Transaction], sessions: Integers, closes: Integers, frequency: str
+    bars: BarProvider,
+    transactions: Iterable[Transaction],
+    sessions: Integers,
+    closes: Integers,
+    frequency: str,
+    calendar_name: str,
 ) -> TradedPrices:
     """Return the closes of the assets that were traded most.
 
@@ -66,6 +73,8 @@ def read_traded(
         When each of them closed, microseconds since 1970 UTC.
     frequency
         Of the run: read where there are no daily bars and none can be made.
+    calendar_name
+        Of the run's clock: a bar of another venue is of the session in which it is complete.
     """
     assets, left_out = most_traded(transactions)
     found = np.full((len(sessions), len(assets)), np.nan)
@@ -74,27 +83,33 @@ def read_traded(
             frequency = DAILY.name
         elif base_of(DAILY, bars.frequencies) is not None:
             bars, frequency = ResampledBars(bars, bars.calendar_name), DAILY.name
-        _fill(found, bars, assets, sessions, closes, frequency)
+        _fill(found, bars, assets, sessions, closes, frequency, calendar_name)
     return TradedPrices(tuple(a.sid for a in assets), tuple(a.symbol for a in assets), found, left_out)
 
 
 def _fill(
-    found: Floats, bars: BarProvider, assets: list[Asset], sessions: Integers, closes: Integers, frequency: str
+    found: Floats,
+    bars: BarProvider,
+    assets: list[Asset],
+    sessions: Integers,
+    closes: Integers,
+    frequency: str,
+    calendar_name: str,
 ) -> None:
     days = sessions.astype("datetime64[D]")
     names = [asset.symbol for asset in assets]
     block = bars.read_arrays(names, start=days[0].item(), end=days[-1].item(), fields=("close",), frequency=frequency)
     if frequency == DAILY.name:
         labels = days.astype("datetime64[us]").astype(np.int64)
-        rows = np.minimum(np.searchsorted(labels, block.timestamps), len(labels) - 1)
-        held = labels[rows] == block.timestamps
+        begin = int(closes[0]) - DAY_MICROSECONDS
+        found[:] = place_bars(block, assets, Rows(labels, closes, begin, calendar_name, DAILY))["close"]
     else:
         # A bar that opens before a session closes, and after the one before did, is of that session; its last one counts.
         rows = np.searchsorted(closes, block.timestamps, side="right")
         held = rows < len(closes)
-    place = {symbol: column for column, symbol in enumerate(names)}
-    columns = np.array([place[symbol] for symbol in block.symbols], dtype=np.int64)[block.symbol_codes]
-    found[rows[held], columns[held]] = block.values["close"][held]
+        place = {symbol: column for column, symbol in enumerate(names)}
+        columns = np.array([place[symbol] for symbol in block.symbols], dtype=np.int64)[block.symbol_codes]
+        found[rows[held], columns[held]] = block.values["close"][held]
     for column, asset in enumerate(assets):
         if bars.price_basis(asset.symbol) == "split_adjusted":
             actions = bars.corporate_actions([asset.symbol])

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from rustybt.trading.result import Result
+
 HOLD = """from rustybt.api import order, record, symbol
 
 SHARES = 10
@@ -44,6 +46,19 @@ def test_a_run_prints_its_performance_and_the_version_it_read(us, hold, rustybt)
 def test_money_names_its_currency(us, hold, rustybt):
     out = rustybt("run", "-f", hold, "-b", us, "--capital-base", "10000")[1]
     assert "starting cash      10,000.00 USD" in out
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_warning_of_ours_is_a_line_like_any_other(us, place, rustybt):
+    (place / "day.py").write_text(
+        "from rustybt.api import EODCancel, order, set_cancel_policy, symbol\n"
+        "def initialize(context): set_cancel_policy(EODCancel())\n"
+        "def handle_data(context, data): order(symbol('AAPL'), 1, limit_price=1)\n"
+    )
+    status, _, err = rustybt("run", "-f", place / "day.py", "-b", us)
+    assert status == 0
+    assert "warning: order for 1 AAPL ended with the session, 0 filled" in err.splitlines()
+    assert "UserWarning" not in err
 
 
 def test_what_a_script_prints_does_not_spoil_json(us, hold, rustybt, place):
@@ -345,7 +360,7 @@ def both(place):
     return place / "both.py"
 
 
-def test_a_run_on_two_bundles_is_saved_replayed_and_reported(us, crypto, both, rustybt, ask):
+def test_a_run_on_two_bundles_is_saved_replayed_and_reported(us, crypto, both, place, rustybt, ask):
     line = ("run", "-f", both, "-b", us, "-b", crypto, "--capital-base", "10000")
     status, out, _ = rustybt(*line, "--calendar", "XNYS", "-o", "results/both")
     assert status == 0
@@ -359,6 +374,10 @@ def test_a_run_on_two_bundles_is_saved_replayed_and_reported(us, crypto, both, r
     assert [part["bundle"] for part in found["pin"]["parts"]] == ["us", "crypto"]
     assert found["summary"]["sessions"] == 5
     assert rustybt("report", "results/both")[0] == 0
+    page = (place / "results" / "both" / "report.html").read_text(encoding="utf-8")
+    for part in found["pin"]["parts"]:
+        assert f'<th scope="row">{part["bundle"]}@1</th><td>sha256:{part["content_hash"]}, calendar ' in page
+    assert '<th scope="row">version</th>' not in page
 
 
 def test_two_calendars_need_a_word_which_drives_the_run(us, crypto, both, rustybt):
@@ -372,3 +391,40 @@ def test_a_sweep_on_two_bundles_is_refused(us, crypto, both, rustybt):
     status, _, err = rustybt("run", "-f", both, "-b", us, "-b", crypto, "--sweep", "X=1,2")
     assert status == 2
     assert "a sweep runs on one bundle, not on 2: us, crypto" in err
+
+
+LEAVES = """import os, sys
+from rustybt.api import order, symbol
+
+os.makedirs("elsewhere", exist_ok=True)
+os.chdir("elsewhere")
+
+def initialize(context):
+    context.t = 0
+
+def handle_data(context, data):
+    context.t += 1
+    order(symbol("AAPL"), 1)
+    if context.t == 3:
+        END
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        ("sys.exit(0)", 1, "in the session 2024-01-04: SystemExit: 0"),
+        ("raise KeyboardInterrupt", 130, "error: interrupted"),
+        ("pass", 0, "wrote"),
+    ],
+)
+def test_however_a_script_ends_its_sessions_are_kept_where_it_was_asked(us, place, rustybt, end, status, said):
+    (place / "leaves.py").write_text(LEAVES.replace("END", end))
+    got, _, err = rustybt("run", "-f", "leaves.py", "-b", us, "-o", "kept")
+    assert got == status, err
+    assert said in err
+    assert "Traceback" not in err
+    kept = Result.load(place / "kept")
+    assert kept.is_complete == (status == 0)
+    assert len(kept.perf) == (4 if status == 0 else 2)
+    assert list((place / "elsewhere").iterdir()) == []

@@ -103,6 +103,10 @@ def test_results_are_saved_with_the_table_and_replayed(us, hold, here, rustybt, 
     assert "wrote results/sweep: sweep.csv" in err
     assert (place / "results" / "sweep" / "sweep.csv").read_text().startswith("run,SHARES,total_return")
     assert rustybt("replay", "results/sweep/0002")[1].startswith("same result on us@1")
+    status, _, err = rustybt("report", "results/sweep")
+    assert status == 2
+    assert "no readable result in results/sweep: it holds a sweep" in err
+    assert "name the result of one run, as results/sweep/0001" in err
     status, _, err = rustybt("report", "results/sweep/0002")
     assert status == 0, err
 

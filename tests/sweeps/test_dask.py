@@ -20,7 +20,8 @@ def test_a_cluster_gives_the_same_rows(us, hold, processes):
             # Without both, dask looks for an address of this machine on the network.
             host="127.0.0.1",
             protocol="tcp://",
-            dashboard_address=None,
+            # Port 8787 may belong to another cluster.
+            dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
         ) as cluster,
         Client(cluster) as client,

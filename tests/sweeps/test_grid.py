@@ -1,5 +1,7 @@
 """A grid is the list of its combinations."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -43,4 +45,18 @@ def test_numbers_of_numpy_become_those_of_python():
 )
 def test_what_is_no_grid_is_refused_with_its_reason(grid, words):
     with pytest.raises(RequestError, match=words):
+        combinations(grid)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"X": range(10_000), "Y": range(10_000)},
+        {"X": itertools.count()},
+        ({"X": i} for i in itertools.count()),
+    ],
+    ids=["product", "endless values", "endless combinations"],
+)
+def test_a_grid_without_an_end_is_refused_before_it_fills_the_memory(grid):
+    with pytest.raises(RequestError, match="more than 1,000,000 combinations"):
         combinations(grid)

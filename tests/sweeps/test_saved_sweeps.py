@@ -71,3 +71,11 @@ def test_a_result_that_cannot_be_saved_still_has_its_figures(us, hold, tmp_path)
     assert list(frame["ending_value"]) == [1_033.0, 1_066.0]
     assert frame["error"][1] is None
     assert frame["error"][2].startswith("not saved: cannot save the result in")
+
+
+def test_a_saved_table_names_no_folder_of_the_machine(us, hold, tmp_path):
+    found = rb.sweep(hold, {"SHARES": [1, float("nan")]}, us, Serial(), output=tmp_path / "out")
+    assert f"({hold}, line " in found.frame["error"][2]
+    table = (tmp_path / "out" / "sweep.csv").read_text()
+    assert f"({hold.name}, line " in table
+    assert str(tmp_path) not in table

@@ -86,7 +86,8 @@ def test_a_combination_that_fails_has_its_error_in_its_row(us, hold):
 def test_a_strategy_that_leaves_the_program_fails_alone(us):
     functions = {**FUNCTIONS, "handle_data": strategies.leave_at_two}
     frame = run(functions, {"shares": [1, 2, 3]}, us).frame
-    assert list(frame["error"]) == [None, "SystemExit: enough", None]
+    assert [frame["error"][run] for run in (1, 3)] == [None, None]
+    assert frame["error"][2].endswith("in leave_at_two, in the session 2020-01-02: SystemExit: enough")
 
 
 def test_a_symbol_that_is_not_there_is_an_error_of_the_row(us, hold):
@@ -215,3 +216,8 @@ def test_an_interrupt_keeps_what_is_done(us, hold, tmp_path):
     assert "interrupted" in partial.frame["error"][3]
     assert partial.result(2).summary()["ending_value"] == 1_066.0
     assert (tmp_path / "out" / "sweep.csv").exists()
+
+
+def test_what_is_no_executor_is_refused(us, hold):
+    with pytest.raises(RequestError, match=r"executor= takes an executor of concurrent.futures, not 5"):
+        rb.sweep(hold, {"SHARES": [1]}, us, executor=5)

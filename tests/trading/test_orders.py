@@ -157,6 +157,21 @@ def test_a_split_restates_open_and_filled_parts_each_for_itself():
     assert (order.stop, order.limit) == (99.9, 100.1)
 
 
+def test_half_a_cent_of_a_split_limit_falls_to_the_side_of_ziplines_floats():
+    # 1195 * 0.01 is 11.950000000000001, and half of it above 5.975; Zipline, in a run over such a split, has 5.98, too.
+    order = placed(10, limit=11.95)
+    order.split(Fraction(2))
+    assert order.limit == 5.98
+    order = placed(10, limit=14.62)
+    order.split(Fraction(2))
+    order.split(Fraction(2))
+    # Rounded once, it is 7.31, not 731 times 0.01.
+    assert order.limit == 3.65
+    order = placed(10, stop=12.03)
+    order.split(Fraction(3, 2))
+    assert order.stop == 8.02
+
+
 def test_status_follows_what_is_filled():
     order = placed(10)
     assert order.status is OrderStatus.OPEN

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from rustybt import api
 from rustybt.algorithm import TradingAlgorithm, run_algorithm
+from rustybt.data.portal import MemoryBars
 from rustybt.data.sources.registry import get_source
 from rustybt.errors import RequestError
+from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.corporate_actions import CorporateAction
 from tests.trading.strategies import buy_once
 
@@ -41,6 +45,35 @@ def test_a_run_on_a_data_source_without_dates_is_as_long_as_its_bars(tmp_path):
         assert result.notes == ()
     late = run_algorithm("2020-01-01", data_source=get_source("csv", path=path), symbols=["A"])
     assert late.notes == ("started on 2020-01-02, the first bar, not on 2020-01-01",)
+
+
+def test_days_of_a_source_that_has_only_minutes_are_made_of_them(tmp_path):
+    rows = [
+        "2024-03-06 14:30,A,1,1,1,1,10",
+        "2024-03-06 14:31,A,2,2,2,2,10",
+        "2024-03-06 14:32,A,2,2,2,2,10",
+        "2024-03-07 14:30,A,3,5,2,4,10",
+        "2024-03-07 14:31,A,4,4,1,3,10",
+        "2024-03-07 14:32,A,3,3,3,3,10",
+        "2024-03-08 14:30,A,6,7,5,6,10",
+    ]
+    path = tmp_path / "minutes.csv"
+    path.write_text("\n".join(["timestamp,symbol,open,high,low,close,volume", *rows]) + "\n")
+    seen = {}
+
+    def initialize(context):
+        api.set_benchmark(api.symbol("A"))
+
+    def handle_data(context, data):
+        fields = ["open", "high", "low", "close", "volume"]
+        window = data.history(api.symbol("A"), fields, 3, "1d").droplevel(1)
+        seen[str(data.current_session.date())] = window.to_numpy().tolist()
+
+    functions = {"initialize": initialize, "handle_data": handle_data}
+    source = get_source("csv", path=path)
+    result = run_algorithm("2024-03-08", "2024-03-08", data_source=source, data_frequency="minute", **functions)
+    assert seen == {"2024-03-08": [[1, 2, 1, 2, 30], [3, 5, 1, 3, 30], [6, 7, 5, 6, 10]]}
+    assert result.benchmark.tolist() == [1.0]  # from 3 to 6
 
 
 def test_dates_beyond_the_bars_are_cut_and_said(make_bars):
@@ -95,13 +128,30 @@ def test_progress_is_told(make_bars):
         ({"bundel": "us"}, "no argument 'bundel'.*\n.*did you mean bundle"),
         ({"quux_zzz": 1}, "no argument 'quux_zzz'"),
         ({"bundle_timestamp": 1}, "versions, not timestamps"),
-        ({"data_source": object()}, "either bundle= or data_source="),
+        ({"data_source": object()}, "exclude each other"),
+        ({"start": "2020-02-03", "end": "2020-02-04"}, "nothing lies from 2020-02-03 to 2020-02-04"),
+        ({"start": "2020-02-03"}, "nothing lies after 2020-01-06"),
+        ({"end": "2019-12-31"}, "nothing lies before 2020-01-02"),
+        ({"bundle": None, "data_source": pd.DataFrame()}, "takes a source, not DataFrame\n.*rb.get_source\\('frame'"),
+        ({"bundle": None, "data_source": "csv"}, "not its name: 'csv'"),
         ({"trading_calendar": "NOWHERE"}, "unknown calendar"),
     ],
 )
 def test_what_cannot_be_run_is_refused(make_bars, arguments, message):
     with pytest.raises(RequestError, match=message):
         run_algorithm(**{"bundle": make_bars({"A": [1, 2, 3]}), **arguments})
+
+
+def test_a_benchmark_listed_in_the_first_session_returns_its_close_by_its_open_there(make_bars):
+    def initialize(context):
+        api.set_benchmark(api.symbol("A"))
+
+    frame = make_bars({"A": [10, 11, 12.1]})._bars.with_columns(open=pl.col("open") * Decimal("0.8"))
+    frame = frame.with_columns(low=pl.col("low") - 3).cast(dict(BAR_SCHEMA))
+    result = run_algorithm(bundle=MemoryBars(frame), initialize=initialize)
+    np.testing.assert_allclose(result.perf["benchmark_period_return"], [0.25, 0.375, 0.5125])
+    later = run_algorithm("2020-01-03", bundle=MemoryBars(frame), initialize=initialize)
+    np.testing.assert_allclose(later.perf["benchmark_period_return"], [0.1, 0.21])
 
 
 def test_bars_are_required():

@@ -51,6 +51,17 @@ def test_spin_offs_are_not_applied_and_the_result_says_so(make_bars):
     assert list(result.perf["portfolio_value"]) == [1000, 1000, 900, 888]
 
 
+def test_delisted_holdings_are_closed_in_the_order_in_which_they_were_bought(make_bars):
+    def handle_data(context, data):
+        if data.current_session.day == 2:
+            api.order(api.symbol("B"), 1)
+            api.order(api.symbol("A"), 1)
+
+    bars = make_bars({"A": [1, 1, None], "B": [1, 1, None], "C": [1, 1, 1]})
+    result = run_algorithm(bundle=bars, capital_base=1_000, handle_data=handle_data, **FREE)
+    assert list(result.transactions["symbol"]) == ["B", "A", "B", "A"]
+
+
 def test_a_delisted_holding_is_closed_and_its_orders_cancelled(make_bars):
     def handle_data(context, data):
         asset = api.symbol("A")

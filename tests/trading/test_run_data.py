@@ -112,7 +112,7 @@ def test_of_minutes_the_last_one_before_the_close_is_kept():
     sessions = np.array(["2020-01-02", "2020-01-03"], dtype="datetime64[D]")
     closes = sessions.astype("datetime64[us]").astype(np.int64) + 21 * 3_600_000_000
     fill = SimpleNamespace(asset=bars.assets.lookup_symbol("A"), amount=1, price=1.0)
-    assert read_traded(bars, [fill], sessions, closes, "1m").closes[:, 0].tolist() == [2.0, 3.0]
+    assert read_traded(bars, [fill], sessions, closes, "1m", "XNYS").closes[:, 0].tolist() == [2.0, 3.0]
 
 
 def test_bars_that_cannot_be_read_again_are_a_note_and_no_failure():
@@ -124,7 +124,7 @@ def test_bars_that_cannot_be_read_again_are_a_note_and_no_failure():
     log = SimpleNamespace(records=[SimpleNamespace(transactions=[fill])])
     bars = SimpleNamespace(frequencies=("1d",), read_arrays=refuse, quality=refuse)
     sessions = np.array(["2020-01-02"], dtype="datetime64[D]")
-    found = run_data(bars, [asset], sessions[0], sessions, np.array([0]), log, "1d")
+    found = run_data(bars, [asset], sessions[0], sessions, np.array([0]), log, "1d", "XNYS")
     assert (found.prices, found.quality, found.currency) == (None, None, "EUR")
     assert found.notes == (
         "no prices are kept for charts: a file is torn",

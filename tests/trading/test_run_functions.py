@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,35 @@ def test_before_trading_start_sees_the_session_before_and_may_not_order(make_bar
 
     with pytest.raises(RequestError, match="in before_trading_start"):
         run_algorithm(bundle=make_bars({"A": [10, 11]}), before_trading_start=orders)
+
+
+def test_the_context_has_the_functions_of_the_api_too(make_bars):
+    def initialize(context):
+        context.asset = context.symbol("A")
+        context.set_commission(api.commission.PerTrade(1))
+        context.set_slippage(api.slippage.FixedSlippage(0))
+        context.schedule_function(monthly, context_rules.month_start())
+
+    def monthly(context, data):
+        context.order(context.asset, 2)
+        context.record(now=context.get_datetime())
+
+    context_rules = api.date_rules
+    result = run_algorithm(bundle=make_bars({"A": [10, 11, 12]}), capital_base=100, initialize=initialize)
+    assert list(result.perf["ending_cash"]) == [100, 77, 77]  # two at 11, and 1 for the trade
+    assert result.perf["now"].iloc[0] == pd.Timestamp("2020-01-02 21:00", tz="UTC")
+
+
+def test_what_the_context_lacks_says_how_to_set_it(make_bars):
+    def handle_data(context, data):
+        assert not hasattr(context, "weight")
+        assert getattr(context, "LimitOrder", None) is None  # no function: it is imported, as in Zipline
+        context.weight += 1
+
+    with pytest.raises(StrategyError, match=r"no attribute 'weight': write context.weight = ... in initialize first"):
+        run_algorithm(bundle=make_bars({"A": [10, 11]}), handle_data=handle_data)
+    with pytest.raises(RequestError, match="while no algorithm is running"):
+        TradingAlgorithm(bundle=make_bars({"A": [10, 11]})).order(None, 1)
 
 
 def test_scheduled_functions_run_after_handle_data(make_bars):
@@ -111,6 +141,32 @@ def test_the_strategys_context_is_its_own(make_bars):
     ).run()
     assert list(result.perf["size"]) == [3, 3]
     assert result.parameters["initialize"] == ["size"]
+
+
+def test_the_environment_and_the_minutes_of_a_session_are_ziplines(make_bars):
+    seen = []
+
+    def handle_data(context, data):
+        seen.append(data.current_session_minutes)
+
+    def initialize(context):
+        assert api.get_environment("start") == pd.Timestamp("2020-11-25 14:31", tz="UTC")
+        # A half day.
+        assert api.get_environment("end") == pd.Timestamp("2020-11-27 18:00", tz="UTC")
+
+    bars = make_bars({"A": [10, 11]}, start=date(2020, 11, 25))
+    run_algorithm(bundle=bars, initialize=initialize, handle_data=handle_data)
+    assert [len(minutes) for minutes in seen] == [390, 210]
+    assert [str(minutes[-1]) for minutes in seen] == ["2020-11-25 21:00:00+00:00", "2020-11-27 18:00:00+00:00"]
+    assert str(seen[1][0]) == "2020-11-27 14:31:00+00:00"
+
+
+def test_the_highest_leverage_of_an_account_below_nothing_is_0(make_bars):
+    # 1000 of cash, less 1000 for the shares and 3000 for the trade: -3000 + 1000.
+    costs = {"commission": api.commission.PerTrade(3_000), "slippage": api.slippage.NoSlippage()}
+    perf = run_algorithm(bundle=make_bars({"A": [10, 10]}), capital_base=1_000, **buy_once(100), **costs).perf
+    assert list(perf["gross_leverage"]) == [0, -0.5]
+    assert list(perf["max_leverage"]) == [0, 0]
 
 
 def test_analyze_gets_context_and_perf(make_bars):

@@ -76,6 +76,13 @@ def test_a_clean_read_says_so():
     assert found.sentence() == "no bar flagged of 1 symbol read, 2020-01-09 to 2020-01-31"
 
 
+def test_days_before_the_first_bar_were_not_read():
+    first = REPORT.symbols["B"]["first"][:10]
+    assert quality_of(bundle(REPORT), ["B"], "1999-05-18", "2020-01-31").start == first
+    assert quality_of(bundle(REPORT), ["B"], "1999-05-18", "1999-06-01").start == "1999-06-01"
+    assert quality_of(bundle(REPORT), ["B", "UNKNOWN"], "1999-05-18", "2020-01-31").start == "1999-05-18"
+
+
 def test_without_a_report_nothing_is_known():
     assert quality_of(bundle(None), ["A"], "2020-01-02", "2020-01-10") is None
     assert quality_of(SimpleNamespace(), ["A"], "2020-01-02", "2020-01-10") is None

@@ -154,12 +154,21 @@ class Strategy:
     assert why(prompt["initialize"]) == "initialize is not defined in a file"
 
 
-@pytest.mark.parametrize("line", ["from zipline.api import order", "import zipline", "from zipline.finance import x"])
-def test_a_zipline_import_is_told_the_new_line(write, line):
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("from zipline.api import order", "..."),
+        ("import zipline", "..."),
+        ("from zipline.finance import slippage", "commission, slippage, ..."),
+        ("from rustybt.finance import commission", "commission, slippage, ..."),
+        ("import rustybt.finance.commission", "commission, slippage, ..."),
+    ],
+)
+def test_a_zipline_import_is_told_the_new_line(write, line, names):
     path = write(f"{line}\ndef handle_data(c, d): pass\n")
     with pytest.raises(StrategyError, match="line 1, in <module>, while it was loaded: ModuleNotFoundError") as caught:
         load_script(path)
-    assert caught.value.hint == "change the import line to: from rustybt.api import ..."
+    assert caught.value.hint == f"change the import line to: from rustybt.api import {names}"
 
 
 def test_another_missing_module_shows_its_line(write):

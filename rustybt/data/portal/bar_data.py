@@ -64,6 +64,11 @@ class BarData:
 
         return pd.Timestamp(self._session())
 
+    @property
+    def current_session_minutes(self) -> pd.DatetimeIndex:
+        """The ends of all minutes of the present session, those to come included, in UTC."""
+        return self._portal.session_minutes()
+
     def _session(self) -> date:
         return self._portal.session
 
@@ -116,7 +121,10 @@ class BarData:
     def _row(self, assets: Sequence[Asset], columns: Any, field: str) -> Any:
         feed = self._feed
         if field == "last_traded":
-            return [self._scalar(asset, field) for asset in assets]
+            import pandas as pd
+
+            # Nanoseconds also where all are NaT.
+            return pd.DatetimeIndex([self._scalar(asset, field) for asset in assets]).as_unit("ns")
         if field not in SPOT_FIELDS:
             raise _unknown_field(field)
         if not assets:

@@ -219,4 +219,4 @@ class IntradayFeed:
         import pandas as pd
 
         found = self.panel.last_trade(column, self.seen_r - self.panel.low)
-        return pd.NaT if found is None else pd.Timestamp(found, unit="us", tz="UTC")
+        return pd.NaT if found is None else pd.Timestamp(found, unit="us", tz="UTC").as_unit("ns")

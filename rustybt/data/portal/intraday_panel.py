@@ -86,15 +86,23 @@ class IntradayPanel(PanelAssets):
         new = self._enlist(asset, self._stretch_bytes())
         for one, events in self._place_events(new, self.axis.length):
             self.enter_in_book(one, events)
+        try:
+            self._append(new, first)
+        except BaseException:
+            self._forget(new)
+            raise
+        return self.columns[asset.sid]
+
+    def _append(self, new: Sequence[Asset], first: int) -> None:
+        """Read the held stretch of `new` as the columns from `first` on, or of all assets where that needs another stretch."""
         held = (self.high - self.low) * len(self.assets) * _CELL_BYTES
         if not self.arrays or held > 2 * _STRETCH_BYTES:
             self.arrays, self.low, self.high = {}, 0, 0
             self.reach(self._r, self._depth)
-            return self.columns[asset.sid]
+            return
         before, self.arrays = self.arrays, self._read(self.low, self.high, new)
         self._carry(0, self.high - self.low, self._last_prices(new, self.low), range(first, first + len(new)))
         self.arrays = {f: np.concatenate((before[f], a), axis=1) for f, a in self.arrays.items()}
-        return self.columns[asset.sid]
 
     def _place_events(self, assets: Sequence[Asset], last: int) -> list[tuple[Asset, list[BookEvent]]]:
         """Find the bars of the assets' events up to session `last`, as far back as the axis reaches; return all events.

@@ -47,7 +47,11 @@ class BarPanel(PanelAssets):
         if found is not None:
             return found
         new = self._enlist(asset, len(self.axis.sessions) * 7 * 8)
-        self._append(new)
+        try:
+            self._append(new)
+        except BaseException:
+            self._forget(new)
+            raise
         self._reach_last_trades()
         return self.columns[asset.sid]
 

@@ -69,6 +69,12 @@ class PanelAssets:
         self.columns.update({a.sid: i for i, a in enumerate(self.assets)})
         return new
 
+    def _forget(self, assets: Sequence[Asset]) -> None:
+        """Take back the columns of the last assets, whose bars could not be read: an error must not look like no bars."""
+        del self.assets[len(self.assets) - len(assets) :]
+        for asset in assets:
+            self.columns.pop(asset.sid, None)
+
     def basis(self, asset: Asset) -> str:
         """Return how the asset's stored prices are adjusted."""
         if asset.sid not in self._bases:

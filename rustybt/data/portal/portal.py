@@ -19,7 +19,7 @@ from rustybt.data.portal.views import LongerView, SessionView, View
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.market.calendars import get_calendar
-from rustybt.market.frequency import DAILY, Frequency
+from rustybt.market.frequency import DAILY, FREQUENCIES, Frequency
 from rustybt.market.resample import base_of, can_resample
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: What `get_spot_value` and `data.current` answer; `last_traded` is a time, so it has no history.
 SPOT_FIELDS = (*FIELDS, "last_traded")
+
+_MINUTE = Frequency.parse("1m")
 
 
 class PolarsDataPortal:
@@ -92,6 +94,11 @@ class PolarsDataPortal:
                 raise RequestError("the portal needs bars", hint="pass bars=rb.bundle('us') or data_source=...")
             bars = bars_of(
                 data_source, symbols, start, end, calendar_name=name, frequency=self.frequency, use_cache=use_cache
+            )
+        if not hasattr(bars, "read_arrays"):
+            raise RequestError(
+                f"bars= takes an opened bundle, not {type(bars).__name__}",
+                hint="bars=rb.bundle('us'), or data_source=rb.get_source(...)",
             )
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
@@ -245,9 +252,16 @@ class PolarsDataPortal:
     def _make_view(self, wanted: Frequency) -> View:
         feed = self.feed
         if not can_resample(self.frequency, wanted):
+            made = [
+                name
+                for name, longer in FREQUENCIES.items()
+                if longer == self.frequency or can_resample(self.frequency, longer)
+            ]
+            # Weeks do not make months, days make both.
+            finer = wanted.name if wanted.seconds < self.frequency.seconds else DAILY.name
             raise RequestError(
                 f"history of {wanted} bars cannot be made of the {self.frequency} bars of this run",
-                hint=f"ask for {self.frequency.name!r} or longer bars, or run on data_frequency={wanted.name!r}",
+                hint=f"ask for {', '.join(made)}, or run on data_frequency={finer!r}",
             )
         if isinstance(feed, SessionFeed):
             return LongerView(feed, wanted)
@@ -271,6 +285,22 @@ class PolarsDataPortal:
         self.set_clock(last, last)
         found: Floats = view.window(columns, self.axis.length + 1, "price")[:, 0]
         return found
+
+    def open_by_close(self, asset: Asset) -> float:
+        """Return the open of an asset in the first session of the simulation as a fraction of its close there."""
+        frequency = DAILY if self.frequency.is_intraday else self.frequency
+        first: date = self.axis.sessions[self.axis.before].item()
+        opened, closed = (float(self.get_spot_value(asset, field, first, frequency)) for field in ("open", "close"))
+        return opened / closed
+
+    def session_minutes(self) -> pd.DatetimeIndex:
+        """Return the ends of all minutes of the clock's session, in UTC."""
+        import pandas as pd
+
+        day = self.session
+        calendar = self.axis.calendar
+        ends = calendar.bar_ends(calendar.expected_bar_opens(day, day, _MINUTE), _MINUTE)
+        return pd.DatetimeIndex(ends.astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")
 
     @contextmanager
     def _clock_at(self, dt: Any, frequency: str | Frequency) -> Iterator[View]:
@@ -321,7 +351,7 @@ class PolarsDataPortal:
         if field not in SPOT_FIELDS:
             raise RequestError(f"no field {field!r}", hint=f"use one of {', '.join(SPOT_FIELDS)}")
         with self._clock_at(dt, data_frequency or self.frequency) as view:
-            if isinstance(assets, Asset):
+            if isinstance(assets, (Asset, str)):  # text is refused whole, not letter by letter
                 return self._spot(assets, field, view)
             return [self._spot(asset, field, view) for asset in assets]
 
@@ -344,7 +374,7 @@ class PolarsDataPortal:
 
     def get_history_window(
         self,
-        assets: Sequence[Asset],
+        assets: Asset | Iterable[Asset],
         end_dt: Any,
         bar_count: int,
         frequency: str,
@@ -362,16 +392,17 @@ class PolarsDataPortal:
         """
         import pandas as pd
 
+        assets = [assets] if isinstance(assets, (Asset, str)) else list(assets)
         if data_frequency is not None:
             self.view(data_frequency)
         with self._clock_at(end_dt, frequency) as view:
             values = view.window(view.columns(assets), bar_count, field)
             index = view.index(bar_count)
-        return pd.DataFrame(values, index=index, columns=pd.Index(list(assets), dtype=object))
+        return pd.DataFrame(values, index=index, columns=pd.Index(assets, dtype=object))
 
     async def async_get_history_window(
         self,
-        assets: Sequence[Asset],
+        assets: Asset | Iterable[Asset],
         end_dt: Any,
         bar_count: int,
         frequency: str,

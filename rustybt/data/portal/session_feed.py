@@ -192,7 +192,7 @@ class SessionFeed:
             return self.axis.index[traded[-1]]
         last = self.panel.assets[column].last_session
         # What is listed has a price on the axis; what ended before it has its last bar in its last session.
-        return pd.Timestamp(last) if last is not None and last < self.axis.first_day else pd.NaT
+        return pd.Timestamp(last).as_unit("ns") if last is not None and last < self.axis.first_day else pd.NaT
 
 
 def nothing_known(assets: int) -> dict[str, Floats]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars, MemoryBlock
+from rustybt.data.portal.memory_bars import MemoryAssets, MemoryBars
+from rustybt.data.portal.resampled_bars import ResampledBars
 from rustybt.data.sources.base import DataSource
 from rustybt.data.sources.cached_source import with_cache
 from rustybt.errors import NotCoveredError, RequestError, SymbolNotFoundError
@@ -21,7 +22,7 @@ from rustybt.market.frequency import DAILY, Frequency
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rustybt.data.portal.bar_provider import BarProvider
+    from rustybt.data.portal.bar_provider import BarBlock, BarProvider
     from rustybt.data.sources.base import Progress
     from rustybt.data.sources.delivery import Delivery
     from rustybt.market.assets import AssetAttributes
@@ -86,6 +87,7 @@ class SourceBars:
             (self._frequency.name, DAILY.name) if self._frequency.is_intraday else (self._frequency.name,)
         )
         self._daily: SourceBars | None = None
+        self._delivers_days = True
         self._wanted = list(dict.fromkeys(symbols))
         self._bars = empty_bars()
         self._basis = "raw"
@@ -219,10 +221,10 @@ class SourceBars:
         end: date | None = None,
         fields: Sequence[str] = VALUE_COLUMNS,
         frequency: str | None = None,
-    ) -> MemoryBlock:
+    ) -> BarBlock:
         """Return the bars of `symbols` from `start` to `end`, both included, fetching what lies before those held."""
         if frequency == DAILY.name and self._frequency != DAILY:
-            return self._daily_bars().read_arrays(symbols, start, end, fields)
+            return self._read_days(symbols, start, end, fields)
         names = list(self.symbols if symbols is None else symbols)
         for symbol in names:
             self.asset(symbol)
@@ -235,6 +237,24 @@ class SourceBars:
             frequency=self.frequencies[0],
         )
         return held.read_arrays(names, start, end, fields, frequency)
+
+    def _read_days(
+        self, symbols: Sequence[str] | None, start: date | None, end: date | None, fields: Sequence[str]
+    ) -> BarBlock:
+        """Return daily bars: the source's own, or made of its shorter ones where it has no other, as files of minutes."""
+        if self._delivers_days:
+            try:
+                return self._daily_bars().read_arrays(symbols, start, end, fields)
+            except RequestError:
+                if not self._frequency.is_intraday:
+                    raise
+                self._delivers_days = False
+                self.frequencies = (self._frequency.name,)
+        names = list(self.symbols if symbols is None else symbols)
+        if start is not None and self._start is not None and start < self._start:
+            self._start = start
+            self._fetch(names)
+        return ResampledBars(self, self.calendar_name).read_arrays(names, start, end, fields, DAILY.name)
 
     def _daily_bars(self) -> SourceBars:
         if self._daily is None:

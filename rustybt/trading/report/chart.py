@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import MissingDependencyError
 from rustybt.trading.report.ticks import short_amount, value_label
+from rustybt.trading.report.writing import write_whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
     from datetime import date
+    from pathlib import Path
 
     from rustybt.trading.report.curve import Curve
 
@@ -48,6 +50,8 @@ def write_chart(
     ------
     MissingDependencyError
         matplotlib is not installed.
+    StorageError
+        The file system refuses.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -61,20 +65,25 @@ def write_chart(
     equity, drawdown = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.15))
     _draw_equity(equity, curves, currency)
     _draw_drawdown(drawdown, curves[0])
-    figure.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
+    figure.suptitle(_cut(title), x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK, parse_math=False)
     if note:
-        figure.supxlabel(note, x=0.012, ha="left", fontsize=8, color="#616e7c")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, format="png")
-    return target
+        figure.supxlabel(_cut(note), x=0.012, ha="left", fontsize=8, color="#616e7c", parse_math=False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return write_whole(path, drawn.getvalue())
+
+
+def _cut(text: str, most: int = 160) -> str:
+    """Return one line of `text` that leaves room for the chart."""
+    line = " ".join(text.splitlines())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _draw_equity(axes: Any, curves: Sequence[Curve], currency: str) -> None:
     from matplotlib.ticker import FuncFormatter
 
     for number, curve in reversed(list(enumerate(curves))):
-        label = f"{curve.name}  {curve.total_return:+,.1%}"
+        label = f"{_cut(curve.name, 60)}  {curve.total_return:+,.1%}"
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(
             curve.sessions,
@@ -88,7 +97,10 @@ def _draw_equity(axes: Any, curves: Sequence[Curve], currency: str) -> None:
     axes.set_ylabel(value_label(currency), color=INK)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_amount(value)))
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="upper left", frameon=False, fontsize=10)
+    drawn = axes.legend(handles[::-1], labels[::-1], loc="upper left", frameon=False, fontsize=10)
+    for text in drawn.get_texts():
+        # A dollar sign in a name begins no formula.
+        text.set_parse_math(False)
     _dress(axes)
 
 
@@ -111,10 +123,11 @@ def _draw_drawdown(axes: Any, curve: Curve) -> None:
             color=LOSS,
         )
     axes.set_ylim(min(depth * 1.35, -0.01), 0.0)
-    axes.set_xlim(curve.sessions[0], curve.sessions[-1])
+    if len(curve.sessions) > 1:
+        axes.set_xlim(curve.sessions[0], curve.sessions[-1])
     axes.set_ylabel("drawdown (%)", color=INK)
     axes.set_xlabel("session", color=INK)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if depth < -0.05 else 1))
     _dress(axes)
 
 

@@ -22,7 +22,7 @@ from rustybt.trading.report.axes import (
     upright,
 )
 from rustybt.trading.report.figures import percent
-from rustybt.trading.report.ticks import short_amount, value_label, value_ticks
+from rustybt.trading.report.ticks import percent_labels, short_amount, value_label, value_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def draw(curves: Sequence[Curve], currency: str = "USD") -> str:
         opening("equity", "Portfolio value and drawdown", _description(curves, first, last), HEIGHT),
         *date_grid(first, last, x, EQUITY_TOP, DRAWDOWN_TOP + DRAWDOWN_HEIGHT),
         *(level(y.at(value), short_amount(value)) for value in ticks),
-        *(level(down.at(value), f"{value:.0%}") for value in loss_ticks),
+        *(level(down.at(value), text) for value, text in zip(loss_ticks, percent_labels(loss_ticks), strict=True)),
         upright(EQUITY_TOP + EQUITY_HEIGHT / 2, value_label(currency)),
         upright(DRAWDOWN_TOP + DRAWDOWN_HEIGHT / 2, "drawdown (%)"),
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from rustybt.trading.report.axes import FOOT, LEFT, RIGHT, WIDTH, Scale, level, opening, upright
 from rustybt.trading.report.figures import percent
-from rustybt.trading.report.ticks import value_ticks
+from rustybt.trading.report.ticks import percent_labels, value_ticks
 
 if TYPE_CHECKING:
     from rustybt.trading.report.curve import Floats
@@ -58,12 +58,10 @@ def draw_returns(returns: Floats) -> str:
                 f'height="{bottom - top:.1f}"/>'
             )
     shown = value_ticks(float(edges[0]), float(edges[-1]), 8)
-    decimals = 0 if shown[-1] - shown[0] >= 0.1 else 1 if shown[-1] - shown[0] >= 0.01 else 2
-    for tick in (tick for tick in shown if edges[0] - 1e-12 <= tick <= edges[-1] + 1e-12):
-        at = x.at(tick)
-        parts.append(
-            f'<text class="tick" x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">{tick:.{decimals}%}</text>'
-        )
+    for tick, text in zip(shown, percent_labels(shown), strict=True):
+        if edges[0] - 1e-12 <= tick <= edges[-1] + 1e-12:
+            at = x.at(tick)
+            parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">{text}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text class="label" x="{middle:.0f}" y="{bottom + 42}" text-anchor="middle">return of a session (%)</text>'

@@ -20,7 +20,7 @@ from rustybt.trading.report.axes import (
     upright,
 )
 from rustybt.trading.report.figures import number
-from rustybt.trading.report.ticks import short_amount, value_ticks
+from rustybt.trading.report.ticks import percent_labels, short_amount, value_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ class LineChart:
         parts = [
             opening(self.key, self.title, f"{self.description} {self._ends(first, last)}", bottom + FOOT),
             *date_grid(first, last, x, TOP, bottom),
-            *(level(y.at(value), self._tick(value)) for value in ticks),
+            *(level(y.at(value), text) for value, text in zip(ticks, self._labels(ticks), strict=True)),
             upright(TOP + self.height / 2, self.label),
         ]
         for place, line in reversed(list(enumerate(self.lines))):
@@ -95,8 +95,8 @@ class LineChart:
         parts += [path for mark in self.marks if (path := _triangles(mark, x, y))]
         return "\n".join([*parts, "</svg>"])
 
-    def _tick(self, value: float) -> str:
-        return f"{value:.0%}" if self.is_percent else short_amount(value)
+    def _labels(self, ticks: list[float]) -> list[str]:
+        return percent_labels(ticks) if self.is_percent else [short_amount(value) for value in ticks]
 
     def _ends(self, first: np.datetime64, last: np.datetime64) -> str:
         """Return what the lines come to, in words."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rustybt.trading.report import charts, tables
@@ -12,10 +11,12 @@ from rustybt.trading.report.context import ReportContext
 from rustybt.trading.report.drawing import draw, legend
 from rustybt.trading.report.figures import money, percent
 from rustybt.trading.report.style import STYLE
+from rustybt.trading.report.writing import write_whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rustybt.trading.report.curve import Curve
 
@@ -27,12 +28,14 @@ def write_page(curves: Sequence[Curve], path: str | os.PathLike[str], context: R
     -------
     Path
         The file written: UTF-8 HTML that needs nothing else.
+
+    Raises
+    ------
+    StorageError
+        The file system refuses.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     # A lone half of a surrogate pair, which a file name may hold, is no UTF-8.
-    target.write_text(render(curves, context or ReportContext()), encoding="utf-8", errors="replace")
-    return target
+    return write_whole(path, render(curves, context or ReportContext()).encode("utf-8", errors="replace"))
 
 
 def render(curves: Sequence[Curve], context: ReportContext) -> str:

@@ -165,7 +165,7 @@ def shown(value: Any) -> str:
     if isinstance(value, (int, float)):
         return number(value)
     if isinstance(value, Mapping):
-        return joined(f"{key}: {shown(item)}" for key, item in value.items())
+        return joined((f"{key}: {shown(item)}" for key, item in value.items()), 30)
     if isinstance(value, (list, tuple, set, frozenset)):
         return joined(shown(item) for item in value)
     text = str(value)

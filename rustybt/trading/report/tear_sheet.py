@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rustybt.trading.plain_values import text_of
 from rustybt.trading.report.context import Exposure, PriceLine, ReportContext
 from rustybt.trading.report.curve import Curve, curve_of, sessions_of
 from rustybt.trading.report.figures import UNDEFINED
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from rustybt.market.pin import Pin
     from rustybt.trading.report.curve import Days, Floats
     from rustybt.trading.result import Result
 
@@ -86,7 +88,7 @@ def context_of(result: Result) -> ReportContext:
         incomplete="" if result.is_complete else (result.error or "no reason is known"),
         notes=result.notes,
         calendar=pin.calendar if pin is not None else str(result.parameters.get("trading_calendar") or ""),
-        pin=None if pin is None else pin.to_json(),
+        pin=None if pin is None else _pin_facts(pin),
         provenance=None if provenance is None else provenance.to_json(),
         run_quality=result.quality,
         metrics=dict(summary_lines(result.summary(), currency)),
@@ -98,6 +100,18 @@ def context_of(result: Result) -> ReportContext:
         holdings=_holdings(result) if ran else None,
         recorded={name: _last(perf[name]) for name in result.recorded_names} if ran else None,
     )
+
+
+def _pin_facts(pin: Pin) -> dict[str, Any]:
+    """Return what a pin names; of several bundles, a row for each, for together they have no version."""
+    facts = pin.to_json()
+    if facts.pop("parts", None):
+        del facts["version"]
+        for part in pin.parts:
+            facts[part.reference] = (
+                f"sha256:{part.content_hash}, calendar {part.calendar}, {part.start} to {part.end}, {part.frequency}"
+            )
+    return facts
 
 
 def _exposure(result: Result) -> Exposure:
@@ -112,7 +126,7 @@ def _holdings(result: Result) -> list[dict[str, Any]]:
 def _last(values: Any) -> str:
     """Return the last value that was recorded, cut where it is long."""
     known = values.dropna()
-    return str(known.iloc[-1])[:200] if len(known) else UNDEFINED
+    return text_of(known.iloc[-1])[:200] if len(known) else UNDEFINED
 
 
 def _prices(result: Result) -> tuple[list[PriceLine], str]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def value_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -15,6 +19,13 @@ def value_ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def percent_labels(ticks: Sequence[float]) -> list[str]:
+    """Return fractions, as of `value_ticks`, in percent, with as many decimals as tell one from the next."""
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.01
+    decimals = max(0, math.ceil(-math.log10(step * 100) - 1e-9))
+    return [f"{tick:.{decimals}%}" for tick in ticks]
 
 
 def date_ticks(first: date, last: date, count: int = 8) -> list[tuple[date, str]]:

@@ -192,3 +192,11 @@ def test_before_the_session_the_last_bar_is_seen_in_todays_shares(make_bars):
     }
     assert list(data.history(asset, "close", 2, "1d")) == [14.0, 15.0]
     assert data.current_session == pd.Timestamp("2020-01-06")
+
+
+def test_last_trades_of_several_assets_are_nanoseconds_also_where_there_are_none(market):
+    portal, data, assets = market
+    at(portal, 1)
+    found = data.current([assets["A"], assets["B"]], "last_traded")
+    assert list(found) == [pd.Timestamp("2020-01-03"), pd.NaT]
+    assert found.dtype == data.current([assets["B"]], "last_traded").dtype == "datetime64[ns]"

@@ -119,6 +119,29 @@ def test_nothing_past_the_clock_is_read_from_anywhere(make_bars):
         portal.get_spot_value(asset, "close", "2020-01-03")
 
 
+def test_one_asset_has_a_window_too_and_text_is_refused_whole(make_bars):
+    bars = make_bars({"A": [10, 11, 12]})
+    portal, asset = PolarsDataPortal(bars=bars), bars.assets.lookup_symbol("A")
+    assert portal.get_history_window(asset, date(2020, 1, 6), 2, "1d", "close")[asset].to_list() == [11, 12]
+    with pytest.raises(RequestError, match="not str 'AAPL'"):
+        portal.get_spot_value("AAPL", "close", date(2020, 1, 6))
+    with pytest.raises(RequestError, match="not str 'AAPL'"):
+        portal.get_history_window("AAPL", date(2020, 1, 6), 2, "1d", "close")
+
+
+def test_a_name_is_no_bars():
+    with pytest.raises(RequestError, match=r"not str\n  hint: bars=rb.bundle\('us'\)"):
+        PolarsDataPortal(bars="us")
+
+
+def test_the_hint_for_history_names_what_can_be_made(make_bars):
+    bars = make_bars({"A": [float(n) for n in range(1, 60)]})
+    with pytest.raises(RequestError, match="ask for 1d, 1w, 1M, or run on data_frequency='1h'"):
+        PolarsDataPortal(bars=bars).view("1h")
+    with pytest.raises(RequestError, match="ask for 1w, or run on data_frequency='1d'"):
+        PolarsDataPortal(bars=bars, frequency="1w").view("1M")
+
+
 def test_the_async_forms_answer_the_same(make_bars):
     bars = make_bars({"A": [10, 11, 12]})
     portal = PolarsDataPortal(bars=bars)

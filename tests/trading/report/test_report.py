@@ -14,7 +14,7 @@ from rustybt.trading.report import ReportContext, curve_of, write_chart, write_p
 from rustybt.trading.report.curve import Curve
 from rustybt.trading.report.drawing import draw
 from rustybt.trading.report.page import render
-from rustybt.trading.report.ticks import date_ticks, short_amount, value_ticks
+from rustybt.trading.report.ticks import date_ticks, percent_labels, short_amount, value_ticks
 
 
 def curve(values, start="2020-01-30", capital=100.0, name="strategy"):
@@ -94,6 +94,19 @@ def test_a_result_without_sessions_is_refused():
 )
 def test_value_ticks_are_round_and_span_the_values(low, high, expected):
     assert value_ticks(low, high, 3 if high == 0.0 else 5) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "expected"),
+    [
+        ([-0.4, -0.2, 0.0], ["-40%", "-20%", "0%"]),
+        ([-0.01, -0.005, 0.0], ["-1.0%", "-0.5%", "0.0%"]),
+        ([0.0, 0.00002, 0.00004], ["0.000%", "0.002%", "0.004%"]),
+        ([0.5], ["50%"]),
+    ],
+)
+def test_percent_labels_tell_each_tick_from_the_next(ticks, expected):
+    assert percent_labels(ticks) == expected
 
 
 def test_date_ticks_are_years_months_or_days_with_the_span():

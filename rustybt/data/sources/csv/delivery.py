@@ -341,7 +341,7 @@ class CsvDelivery:
             if labels * 2 < rows:
                 raise RequestError(
                     f"the files have several bars a day, they are not bars of {frequency}",
-                    hint="name their frequency: --frequency 1m (or 5m, 15m, 30m, 1h)",
+                    hint="name their frequency: --frequency 1m (or 5m, 15m, 30m, 1h); of a run it is --data-frequency",
                 )
         return timed
 
