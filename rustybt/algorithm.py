@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from contextlib import ExitStack
 from functools import partial
@@ -29,6 +28,7 @@ from rustybt.trading.run_inputs import (
     align_returns,
     check_bars_given,
     check_progress,
+    effective_arguments,
     parse_capital,
     parse_date,
     parse_symbols,
@@ -38,7 +38,7 @@ from rustybt.trading.stopped import stopped, why_stopped
 from rustybt.trading.strategy import Strategy, load_script, run_script, stop_if_loading, strategy_error, strategy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from rustybt.data.portal.bar_provider import Floats
@@ -48,18 +48,6 @@ if TYPE_CHECKING:
     from rustybt.trading.slippage import SlippageModel
 
 __all__ = ["Driver", "TradingAlgorithm", "load_script", "replay", "run_algorithm"]
-
-
-#: Zipline's arguments that ask for nothing here.
-_WITHOUT_EFFECT = (
-    "metrics_set",
-    "blotter",
-    "default_extension",
-    "extensions",
-    "strict_extensions",
-    "environ",
-    "custom_loader",
-)
 
 
 class Driver(Protocol):
@@ -304,7 +292,7 @@ class TradingAlgorithm:
 
     def _range(self, bars: BarProvider) -> tuple[date, date]:
         """Return the dates to run, those asked for within those of the bars."""
-        first, last = span(bars)
+        first, last = span(bars, self._frequency)
         start, end = self._start or first, self._end or last
         if end < first or start > last:
             asked = f"from {start} to {end}" if self._start and self._end else f"after {last}"
@@ -438,7 +426,7 @@ def run_algorithm(
     >>> result = run_algorithm(bundle="us", initialize=initialize, handle_data=handle_data)   # doctest: +SKIP
     >>> result.perf["portfolio_value"].iloc[-1]   # doctest: +SKIP
     """
-    arguments = effective_arguments(more)
+    arguments = effective_arguments(more, TradingAlgorithm)
     algorithm = TradingAlgorithm(
         start,
         end,
@@ -452,25 +440,6 @@ def run_algorithm(
         **arguments,
     )
     return algorithm.run()
-
-
-def effective_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given`, keywords of `run_algorithm`, without those of Zipline's that have no effect.
-
-    Raises
-    ------
-    RequestError
-        An argument does not exist.
-    """
-    known = [*inspect.signature(TradingAlgorithm).parameters, *_WITHOUT_EFFECT]
-    for name in given:
-        if name == "bundle_timestamp":
-            raise RequestError("bundles have versions, not timestamps", hint="run_algorithm(bundle='us@3', ...)")
-        if name not in known or name == "initialize_kwargs":
-            near = difflib.get_close_matches(name, known, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else None
-            raise RequestError(f"run_algorithm() has no argument {name!r}", hint=hint)
-    return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
 
 
 def replay(result_dir: str | Path, store: Any = None, progress: Progress | None = None) -> ReplayReport:

@@ -126,6 +126,45 @@ class Asset:
 
         return pd.Timestamp(self.last_session) if self.last_session else pd.NaT
 
+    @property
+    def first_traded(self) -> Any:
+        """The same as `start_date`."""
+        return self.start_date
+
+    @property
+    def auto_close_date(self) -> Any:
+        """The day after the last bar, when a holding is closed; a normalized naive pandas Timestamp, NaT for none."""
+        import pandas as pd
+
+        return pd.Timestamp(self.last_session) + pd.Timedelta(days=1) if self.last_session else pd.NaT
+
+    @property
+    def tick_size(self) -> float:
+        """Smallest step of a price, a cent where none is known."""
+        return float(self.attributes.tick_size or 0.01)
+
+    def is_alive_for_session(self, session_label: Any) -> bool:
+        """Return whether the asset is listed in a session, given as a date or a Timestamp."""
+        import pandas as pd
+
+        day = pd.Timestamp(session_label).date()
+        begun = self.first_session is None or self.first_session <= day
+        return begun and (self.last_session is None or day <= self.last_session)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the asset with Zipline's keys."""
+        keys = (
+            "symbol",
+            "asset_name",
+            "exchange",
+            "start_date",
+            "end_date",
+            "first_traded",
+            "auto_close_date",
+            "tick_size",
+        )
+        return {"sid": self.sid, **{key: getattr(self, key) for key in keys}}
+
     def with_sessions(self, first: date | None, last: date | None) -> Asset:
         """Return the same asset with other first and last sessions."""
         return replace(self, first_session=first, last_session=last)

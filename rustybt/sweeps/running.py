@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rustybt.algorithm import TradingAlgorithm, effective_arguments
+from rustybt.algorithm import TradingAlgorithm
 from rustybt.data.bundles.bundle import Bundle
 from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import RequestError, StorageError
@@ -19,6 +19,7 @@ from rustybt.sweeps.recipe import recipe_of
 from rustybt.sweeps.result import RESERVED, TABLE, SweepResult, build_frame
 from rustybt.sweeps.task import Outcome, PinnedBundle, Task
 from rustybt.trading.plain_values import without_folders
+from rustybt.trading.run_inputs import effective_arguments
 from rustybt.trading.strategy import FUNCTIONS, stop_if_loading
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("script", *FUNCTIONS):
         if name in given:
             raise RequestError(f"{name} is part of the first argument", hint="sweep(script_or_functions, grid, bundle)")
-    return effective_arguments(given)
+    return effective_arguments(given, TradingAlgorithm)
 
 
 def _open(bundle: Any, store: BundleStore | None, stack: ExitStack) -> Bundle:

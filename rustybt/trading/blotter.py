@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ class Blotter:
         done: list[Order] = []
         for asset, waiting in self.open_orders.items():
             for order, transaction in self.slippage.simulate(data, asset, waiting):
-                cost = self.commission.calculate(order, transaction)
+                cost = self._cost(order, transaction)
                 if cost > 0:
                     commissions.append((order, to_nano(cost)))
                 order.filled += transaction.amount
@@ -160,3 +161,15 @@ class Blotter:
             self._drop(order)
         self._prune()
         return transactions, commissions
+
+    def _cost(self, order: Order, transaction: Transaction) -> float:
+        cost: Any = self.commission.calculate(order, transaction)
+        try:
+            if math.isfinite(cost):
+                return float(cost)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise RequestError(
+            f"{type(self.commission).__name__} answered {cost!r} as the cost of {transaction.amount} {order.asset.symbol}",
+            hint="calculate() returns an amount of money, 0 for none",
+        )

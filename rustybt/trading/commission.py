@@ -25,6 +25,10 @@ class CommissionModel(ABC):
         return f"{type(self).__name__}({shown})"
 
 
+#: Zipline's name of the base for models of shares: futures are not traded here.
+EquityCommissionModel = CommissionModel
+
+
 class NoCommission(CommissionModel):
     """Charge nothing."""
 

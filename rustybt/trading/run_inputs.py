@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 import reprlib
 from collections.abc import Iterable
@@ -14,6 +16,7 @@ import numpy as np
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     from rustybt.data.portal.bar_provider import Floats
@@ -21,6 +24,18 @@ if TYPE_CHECKING:
 
 #: What the book tells apart, and as much as it holds.
 _LEAST, _MOST = 1e-9, 1e29
+
+
+#: Zipline's arguments that ask for nothing here.
+_WITHOUT_EFFECT = (
+    "metrics_set",
+    "blotter",
+    "default_extension",
+    "extensions",
+    "strict_extensions",
+    "environ",
+    "custom_loader",
+)
 
 
 def check_bars_given(bundle: Any, data_source: Any) -> None:
@@ -144,3 +159,27 @@ def align_returns(returns: Any, sessions: Any) -> Floats:
     on = pd.DatetimeIndex(np.asarray(sessions).astype("datetime64[s]"))
     found: Floats = by_day.reindex(on).fillna(0.0).to_numpy()
     return found
+
+
+def effective_arguments(given: Mapping[str, Any], algorithm: Callable[..., Any]) -> dict[str, Any]:
+    """Return `given`, keywords of `run_algorithm`, without those of Zipline's that have no effect.
+
+    Parameters
+    ----------
+    algorithm
+        Takes the arguments that have one.
+
+    Raises
+    ------
+    RequestError
+        An argument does not exist.
+    """
+    known = [*inspect.signature(algorithm).parameters, *_WITHOUT_EFFECT]
+    for name in given:
+        if name == "bundle_timestamp":
+            raise RequestError("bundles have versions, not timestamps", hint="run_algorithm(bundle='us@3', ...)")
+        if name not in known or name == "initialize_kwargs":
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else None
+            raise RequestError(f"run_algorithm() has no argument {name!r}", hint=hint)
+    return {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}

@@ -91,6 +91,10 @@ class SlippageModel(ABC):
         return f"{type(self).__name__}({shown})"
 
 
+#: Zipline's name of the base for models of shares: futures are not traded here.
+EquitySlippageModel = SlippageModel
+
+
 class NoSlippage(SlippageModel):
     """Fill everything at the close."""
 

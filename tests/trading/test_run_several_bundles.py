@@ -160,7 +160,7 @@ class TestWhatIsRefused:
     def test_no_bundle_and_what_is_none(self, store):
         with pytest.raises(RequestError, match="list of bundles is empty"):
             run_algorithm(bundle=[])
-        with pytest.raises(RequestError, match="not int 3"):
+        with pytest.raises(RequestError, match="an opened bundle, not int"):
             run_algorithm(bundle=[3])
 
     def test_a_sweep_on_several(self, bundles, store, script):

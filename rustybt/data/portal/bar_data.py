@@ -96,19 +96,20 @@ class BarData:
                 return self._scalar(assets, fields)
             import pandas as pd
 
-            names = list(fields)
+            names = _names(fields)
             return pd.Series([self._scalar(assets, f) for f in names], index=names, name=assets.symbol)
         import pandas as pd
 
         chosen, columns, index = self._resolve(assets, self._feed)
         if isinstance(fields, str):
-            return pd.Series(self._row(chosen, columns, fields), index=index, name=fields)
-        return pd.DataFrame({f: pd.Series(self._row(chosen, columns, f), index=index) for f in fields}, index=index)
+            return pd.Series(self._row(chosen, columns, fields), index=index.view(), name=fields)
+        rows = {f: pd.Series(self._row(chosen, columns, f), index=index) for f in _names(fields)}
+        return pd.DataFrame(rows, index=index.view())
 
     def _scalar(self, asset: Asset, field: str) -> Any:
         feed = self._feed
         column = feed.panel.columns.get(asset.sid)
-        if column is None:
+        if column is None or feed.panel.assets[column] is not asset:
             column = feed.column(asset)
         try:
             value: float = feed.spot[field].item(feed.row, column)
@@ -208,7 +209,7 @@ class BarData:
             if output == "polars":
                 return self._wide(values, chosen, dates)
             return self._pandas(values, chosen, index, dates, output, single=single)
-        names = list(fields)
+        names = _names(fields)
         if not names:
             raise RequestError("history of no field was asked for", hint=f"use one or more of {', '.join(FIELDS)}")
         stacked = np.stack([view.window(columns, bar_count, f) for f in names])
@@ -224,7 +225,8 @@ class BarData:
         _check_output(output)
         if single:
             return pd.Series(values[:, 0], index=dates, name=assets[0], copy=False)
-        return pd.DataFrame(values, index=dates, columns=index, copy=False)
+        # A view of the index: a strategy may name it.
+        return pd.DataFrame(values, index=dates, columns=index.view(), copy=False)
 
     def _wide(self, values: Floats, assets: Sequence[Asset], index: pd.DatetimeIndex) -> pl.DataFrame:
         import polars as pl
@@ -312,6 +314,13 @@ def _polars_dates(index: pd.DatetimeIndex) -> pl.Series:
         return pl.Series(index.to_numpy().astype("datetime64[D]"))
     stamps = index.tz_localize(None).to_numpy().astype("datetime64[us]")
     return pl.Series(stamps).dt.replace_time_zone("UTC")
+
+
+def _names(fields: Any) -> list[str]:
+    """Return the names of several fields."""
+    if not isinstance(fields, Iterable):
+        raise _unknown_field(fields)
+    return list(fields)
 
 
 def _unknown_field(field: str) -> RequestError:

@@ -13,6 +13,7 @@ from rustybt.data.portal.running_session import RunningSession
 from rustybt.data.portal.session_feed import (
     FIELDS,
     check_asset,
+    check_same,
     check_window,
     microseconds_of,
     nothing_known,
@@ -131,6 +132,7 @@ class IntradayFeed:
         """Return the column of the asset, loading its bars if they are not; RequestError for what is no asset."""
         known = self.panel.columns.get(check_asset(asset).sid)
         if known is not None:
+            check_same(self.panel.assets[known], asset)
             return known
         column = self.panel.load(asset)
         self._refresh()

@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rustybt.data.portal.bar_axis import BarAxis
 from rustybt.data.portal.intraday_feed import IntradayFeed
 from rustybt.data.portal.resampled_bars import ResampledBars, anchor_of
@@ -20,7 +22,9 @@ from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.market.calendars import get_calendar
 from rustybt.market.frequency import DAILY, FREQUENCIES, Frequency
+from rustybt.market.request import DAY_MICROSECONDS
 from rustybt.market.resample import base_of, can_resample
+from rustybt.market.trading_calendar import period_numbers, period_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -102,7 +106,7 @@ class PolarsDataPortal:
             )
         self.bars = bars
         self.asset_finder = asset_finder if asset_finder is not None else bars.assets
-        first, last = span(bars) if start is None or end is None else (start, end)
+        first, last = span(bars, self.frequency) if start is None or end is None else (start, end)
         served = self._serving(bars)
         self._dates = (name or bars.calendar_name, start or first, end or last)
         axis_frequency = DAILY if self.frequency.is_intraday else self.frequency
@@ -434,8 +438,10 @@ def _is_date_text(value: Any) -> bool:
     return True
 
 
-def span(bars: BarProvider) -> tuple[date, date]:
+def span(bars: BarProvider, frequency: Frequency) -> tuple[date, date]:
     """Return the dates of the first and the last bar of all symbols; of a source, the dates to simulate.
+
+    The last bar of weeks or months lasts to the end of its week or month.
 
     Raises
     ------
@@ -443,10 +449,19 @@ def span(bars: BarProvider) -> tuple[date, date]:
         There is no bar at all.
     """
     if isinstance(bars, SourceBars):
-        return bars.simulated()
+        first, last = bars.simulated()
+        return first, _end_of_period(last, frequency)
     assets = [bars.assets.lookup_symbol(symbol) for symbol in bars.symbols]
     firsts = [a.first_session for a in assets if a.first_session is not None]
     lasts = [a.last_session for a in assets if a.last_session is not None]
     if not firsts or not lasts:
         raise RequestError("these bars are empty: nothing can be simulated", hint="ingest bars first")
-    return min(firsts), max(lasts)
+    return min(firsts), _end_of_period(max(lasts), frequency)
+
+
+def _end_of_period(day: date, frequency: Frequency) -> date:
+    if frequency.name not in ("1w", "1M"):
+        return day
+    number = period_numbers(np.array([day], dtype="datetime64[D]"), frequency)
+    following: date = (period_starts(number + 1, frequency) // DAY_MICROSECONDS).astype("datetime64[D]")[0].item()
+    return following - timedelta(days=1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Rows kept before the first simulated session until a longer window is asked for.
 FIRST_LOOKBACK = 64
+_NAMES = {"1w": "week that ends", "1M": "month that ends"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,7 +56,7 @@ class SessionAxis:
         simulated = self._rows_between(start, end)
         if not simulated.size:
             raise RequestError(
-                f"{calendar_name} has no session from {start} to {end}",
+                f"{calendar_name} has no {_NAMES.get(frequency.name, 'session')} from {start} to {end}",
                 hint="choose a start and an end with a session between them, both included",
             )
         self.length = int(simulated.size)
@@ -74,11 +75,12 @@ class SessionAxis:
         self._all_keys = numbers[self._ends]
 
     def _rows_between(self, start: date, end: date) -> Integers:
-        """Return the positions in `_ends` of the rows that hold a session from `start` to `end`."""
+        """Return the positions in `_ends` of the rows that hold a session from `start` on and are complete at `end`."""
         days = self.calendar.sessions
         wanted = slice(*np.searchsorted(days, [np.datetime64(start), np.datetime64(end + timedelta(days=1))]))
         positions = np.arange(days.size)[wanted]
-        return np.unique(np.searchsorted(self._ends, positions))
+        rows = np.unique(np.searchsorted(self._ends, positions))
+        return np.asarray(rows[days[self._ends[rows]] <= np.datetime64(end)])
 
     def _place(self, before: int) -> None:
         calendar = self.calendar

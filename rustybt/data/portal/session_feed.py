@@ -118,6 +118,7 @@ class SessionFeed:
         """
         known = self.panel.columns.get(check_asset(asset).sid)
         if known is not None:
+            check_same(self.panel.assets[known], asset)
             return known
         column = self.panel.load(asset)
         self._as_of.clear()
@@ -213,6 +214,15 @@ def check_asset(asset: Any) -> Asset:
             f"expected an asset, not {type(asset).__name__} {asset!r}", hint=f"write symbol({str(asset)!r})"
         )
     return asset
+
+
+def check_same(held: Asset, asset: Asset) -> None:
+    """Raise unless an asset is the one that bears its sid here: sids of other bars count anew."""
+    if held is not asset and (held.symbol, held.calendar_name) != (asset.symbol, asset.calendar_name):
+        raise RequestError(
+            f"{asset} is an asset of other bars: here its sid is that of {held.symbol}",
+            hint=f"look it up in this run: symbol({asset.symbol!r})",
+        )
 
 
 def check_window(bar_count: Any, field: str) -> None:

@@ -300,3 +300,14 @@ def test_a_source_without_dates_symbols_or_bars_says_what_is_missing(make_bars):
 def test_an_asset_of_a_source_that_ended_long_ago_is_delisted(make_bars):
     bars = SourceBars(Source(make_bars({"A": [1, 2, 3]})), ["A"], date(2020, 1, 2), date(2020, 3, 1))
     assert bars.assets.lookup_symbol("A").last_session == date(2020, 1, 6)
+
+
+def test_a_week_that_ends_after_the_end_is_not_served(make_bars):
+    # Thursday 2 January 2020 on; the second week ends on Friday the 10th.
+    bars = make_bars({"A": list(range(1, 12))})
+    week = PolarsDataPortal(bars=bars, start=date(2020, 1, 2), end=date(2020, 1, 9), frequency="1w")
+    assert week.axis.sessions.astype(str).tolist()[-1] == "2020-01-03"
+    whole = PolarsDataPortal(bars=bars, frequency="1w")
+    assert whole.axis.sessions.astype(str).tolist()[-3:] == ["2020-01-03", "2020-01-10", "2020-01-17"]
+    with pytest.raises(RequestError, match="no week that ends from 2020-01-06 to 2020-01-09"):
+        PolarsDataPortal(bars=bars, start=date(2020, 1, 6), end=date(2020, 1, 9), frequency="1w")
