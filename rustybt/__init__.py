@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rustybt.market.corporate_actions import CorporateAction
     from rustybt.market.frequency import Frequency
     from rustybt.sweeps import SweepResult, sweep
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
 __all__ = [
     "Bundle",
@@ -47,7 +47,7 @@ _HOMES = {
     "CachedDataSource": "rustybt.data.sources.cached_source",
     "CorporateAction": "rustybt.market.corporate_actions",
     "Frequency": "rustybt.market.frequency",
-    "Result": "rustybt.trading.result",
+    "Result": "rustybt.trading.results.result",
     "RustybtError": "rustybt.errors",
     "SweepResult": "rustybt.sweeps",
     "bundle": "rustybt.data.bundles.store",

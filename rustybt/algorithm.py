@@ -16,14 +16,14 @@ from rustybt.data.portal.portal import span
 from rustybt.errors import RequestError, RustybtError
 from rustybt.market.frequency import Frequency
 from rustybt.trading.active import activate
-from rustybt.trading.books import build_books
 from rustybt.trading.desk import Desk
 from rustybt.trading.models import describe_model, model_of
-from rustybt.trading.perf import build_perf
-from rustybt.trading.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
-from rustybt.trading.result import Result
-from rustybt.trading.run_data import run_data
-from rustybt.trading.run_facts import frequency_name, pin_of, register, unapplied_notes
+from rustybt.trading.results.books import build_books
+from rustybt.trading.results.perf import build_perf
+from rustybt.trading.results.replay import ReplayReport, benchmark_of, compare, open_pinned, replayable
+from rustybt.trading.results.result import Result
+from rustybt.trading.results.run_data import run_data
+from rustybt.trading.results.run_facts import frequency_name, pin_of, register, unapplied_notes
 from rustybt.trading.run_inputs import (
     align_returns,
     check_bars_given,
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from rustybt.data.portal.bar_provider import Floats
+    from rustybt.trading.book.portfolio import Account, Portfolio
     from rustybt.trading.commission import CommissionModel
-    from rustybt.trading.portfolio import Account, Portfolio
-    from rustybt.trading.session_log import SessionLog
+    from rustybt.trading.results.session_log import SessionLog
     from rustybt.trading.slippage import SlippageModel
 
 __all__ = ["Driver", "TradingAlgorithm", "load_script", "replay", "run_algorithm"]

@@ -8,18 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
-from rustybt.trading import cancel_policy, commission, execution, slippage
-from rustybt.trading import restrictions as asset_restrictions
+from rustybt.trading import commission, slippage
 from rustybt.trading.active import active_algorithm
-from rustybt.trading.cancel_policy import EODCancel, NeverCancel
-from rustybt.trading.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder
-from rustybt.trading.restrictions import (
+from rustybt.trading.controls import restrictions as asset_restrictions
+from rustybt.trading.controls.restrictions import (
     RESTRICTION_STATES,
     HistoricalRestrictions,
     NoRestrictions,
     Restriction,
     StaticRestrictions,
 )
+from rustybt.trading.orders import cancel_policy, execution
+from rustybt.trading.orders.cancel_policy import EODCancel, NeverCancel
+from rustybt.trading.orders.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder
 from rustybt.trading.schedule import calendars, date_rules, time_rules
 from rustybt.trading.slippage import FixedBasisPointsSlippage, FixedSlippage, VolumeShareSlippage
 
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rustybt.market.assets import Asset
-    from rustybt.trading.cancel_policy import CancelPolicy
     from rustybt.trading.commission import CommissionModel
-    from rustybt.trading.execution import ExecutionStyle
-    from rustybt.trading.order import Order
-    from rustybt.trading.restrictions import Restrictions
+    from rustybt.trading.controls.restrictions import Restrictions
+    from rustybt.trading.orders.cancel_policy import CancelPolicy
+    from rustybt.trading.orders.execution import ExecutionStyle
+    from rustybt.trading.orders.order import Order
     from rustybt.trading.schedule import DateRule, TimeRule
     from rustybt.trading.slippage import SlippageModel
 

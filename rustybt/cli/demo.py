@@ -147,7 +147,7 @@ def _correct_a_bar(
     journey: Journey, sample: SampleBars, output: Path, ingest: tuple[str, ...], strategy: Path, result: Path
 ) -> None:
     from rustybt.demo import write_correction
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     before = Result.load(result)
     fills = before.transactions

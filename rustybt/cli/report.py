@@ -43,7 +43,7 @@ def report(
     Example: rustybt report results/ma --against results/hold
     """
     from rustybt.cli.results import reference_of, write_report
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     result = Result.load(result_dir)
     others = tuple((path.name.replace("-", " ").replace("_", " "), Result.load(path)) for path in against or [])

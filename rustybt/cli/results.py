@@ -133,7 +133,7 @@ def check_output(directory: Path | None) -> str | None:
         raise RequestError(f"--output {directory}: {existing} is no directory", hint="name a new directory")
     if not (directory / "result.json").exists():
         return None
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     try:
         return reference_of(Result.load(directory))

@@ -9,7 +9,7 @@ import numpy as np
 
 from rustybt.errors import RequestError
 from rustybt.sweeps.task import Outcome, folder_of
-from rustybt.trading.result import Result
+from rustybt.trading.results.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from rustybt.sweeps.grid import combinations, names_of
 from rustybt.sweeps.recipe import recipe_of
 from rustybt.sweeps.result import RESERVED, TABLE, SweepResult, build_frame
 from rustybt.sweeps.task import Outcome, PinnedBundle, Task
-from rustybt.trading.plain_values import without_folders
+from rustybt.trading.results.plain_values import without_folders
 from rustybt.trading.run_inputs import effective_arguments
 from rustybt.trading.strategy import FUNCTIONS, stop_if_loading
 

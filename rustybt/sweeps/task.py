@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.storage import Storage
     from rustybt.sweeps.recipe import Recipe
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
 #: Of `Result.summary`, what is the same in every row or stands in a column of its own.
 _NOT_COLUMNS = ("start", "end", "starting_cash", "error")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
-    from rustybt.trading.order import Order
-    from rustybt.trading.transaction import Transaction
+    from rustybt.trading.book.transaction import Transaction
+    from rustybt.trading.orders.order import Order
 
 
 class CommissionModel(ABC):

@@ -10,14 +10,14 @@ import numpy as np
 from rustybt.data.portal import BarData, PolarsDataPortal
 from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.calendars import get_calendar
-from rustybt.trading.blotter import Blotter
-from rustybt.trading.cancel_policy import CancelPolicy
+from rustybt.trading.book.ledger import Ledger
+from rustybt.trading.book.portfolio import Account, Portfolio
 from rustybt.trading.commission import CommissionModel
-from rustybt.trading.control_desk import ControlDesk
-from rustybt.trading.ledger import Ledger
-from rustybt.trading.order_desk import OrderDesk
-from rustybt.trading.perf import PERF_COLUMNS
-from rustybt.trading.portfolio import Account, Portfolio
+from rustybt.trading.controls.control_desk import ControlDesk
+from rustybt.trading.orders.blotter import Blotter
+from rustybt.trading.orders.cancel_policy import CancelPolicy
+from rustybt.trading.orders.order_desk import OrderDesk
+from rustybt.trading.results.perf import PERF_COLUMNS
 from rustybt.trading.run_inputs import parse_date
 from rustybt.trading.schedule import DateRule, Schedule, TimeRule, check_rule
 from rustybt.trading.slippage import SlippageModel

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rustybt.data.portal.adjustments import Split
-from rustybt.trading.session_log import SessionLog
+from rustybt.data.portal.arrays.adjustments import Split
+from rustybt.trading.results.session_log import SessionLog
 from rustybt.trading.strategy import strategy_error
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rustybt.data.portal import BarData, PolarsDataPortal
     from rustybt.data.portal.bar_provider import Integers
     from rustybt.market.assets import Asset
-    from rustybt.trading.blotter import Blotter
-    from rustybt.trading.ledger import Ledger
+    from rustybt.trading.book.ledger import Ledger
+    from rustybt.trading.book.transaction import Transaction
+    from rustybt.trading.orders.blotter import Blotter
     from rustybt.trading.schedule import Schedule
-    from rustybt.trading.transaction import Transaction
 
 Progress = Callable[[str, int, int], None]
 

@@ -7,15 +7,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
-from rustybt.trading.lots import Amount, lot_of, truncate
-from rustybt.trading.nano import to_nano
-from rustybt.trading.transaction import Transaction
+from rustybt.trading.book.nano import to_nano
+from rustybt.trading.book.transaction import Transaction
+from rustybt.trading.orders.lots import Amount, lot_of, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rustybt.market.assets import Asset
-    from rustybt.trading.order import Order
+    from rustybt.trading.orders.order import Order
 
 
 class LiquidityExceeded(Exception):  # noqa: N818 - Zipline's name, raised by users' models

@@ -39,7 +39,7 @@ def test_the_demo_shows_the_whole_journey_on_real_bars(real):
 
 
 def test_the_splits_cause_no_false_crash(real):
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     for name in ("buy-and-hold", "moving-average"):
         perf = Result.load(real[2] / "out" / name).perf

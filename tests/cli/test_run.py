@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rustybt.trading.result import Result
+from rustybt.trading.results.result import Result
 
 HOLD = """from rustybt.api import order, record, symbol
 
@@ -251,7 +251,7 @@ def test_an_earlier_result_is_replaced_by_sessions_only_and_that_is_said(us, sav
 
 def test_an_error_that_cannot_be_saved_beside_is_still_the_error(us, place, rustybt, monkeypatch):
     from rustybt.errors import StorageError
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     def refuse(self, directory):
         raise StorageError("the disk is full")
@@ -304,7 +304,7 @@ def test_a_result_of_bars_in_memory_can_be_reported(us, hold, place, rustybt, mo
     from rustybt.cli.options import open_store
     from rustybt.cli.results import save_result, show_result
     from rustybt.cli.terminal import Terminal
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
     rustybt("run", "-f", hold, "-b", us, "-o", "full")
     bare = Result.load("full")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rustybt.data.portal import BarData, MemoryBars, PolarsDataPortal, intraday_panel
+from rustybt.data.portal import BarData, MemoryBars, PolarsDataPortal
+from rustybt.data.portal.arrays import intraday_panel
 from rustybt.errors import LookaheadError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.testing.bars import frame_of_bars

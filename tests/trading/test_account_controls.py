@@ -10,7 +10,7 @@ import pytest
 from rustybt import api
 from rustybt.algorithm import run_algorithm
 from rustybt.errors import AccountControlError, AccountControlViolation, StrategyError
-from rustybt.trading.controls import MaxLeverage, MinLeverage
+from rustybt.trading.controls.controls import MaxLeverage, MinLeverage
 from tests.trading.strategies import FREE
 
 

@@ -11,7 +11,7 @@ from rustybt.algorithm import replay, run_algorithm
 from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import RequestError, RustybtError, StorageError
 from rustybt.market.provenance import Provenance
-from rustybt.trading.result import Result
+from rustybt.trading.results.result import Result
 
 SCRIPT = """from rustybt.api import order, record, symbol
 def initialize(context):

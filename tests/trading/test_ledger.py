@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustybt.data.portal.adjustments import Dividend, Split, StockDividend
+from rustybt.data.portal.arrays.adjustments import Dividend, Split, StockDividend
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset, AssetAttributes
-from rustybt.trading.ledger import Ledger
-from rustybt.trading.nano import NANO, to_nano
-from rustybt.trading.portfolio import Account, Portfolio
-from rustybt.trading.position import Positions
-from rustybt.trading.transaction import Transaction
+from rustybt.trading.book.ledger import Ledger
+from rustybt.trading.book.nano import NANO, to_nano
+from rustybt.trading.book.portfolio import Account, Portfolio
+from rustybt.trading.book.position import Positions
+from rustybt.trading.book.transaction import Transaction
 
 A, B = Asset(0, "A"), Asset(1, "B")
 COIN = Asset(2, "BTC", attributes=AssetAttributes(asset_type="crypto"))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset, AssetAttributes
-from rustybt.trading.lots import lot_of, round_order, truncate
-from rustybt.trading.nano import LIMIT, from_nano, guard, half_even, times, to_nano
+from rustybt.trading.book.nano import LIMIT, from_nano, guard, half_even, times, to_nano
+from rustybt.trading.orders.lots import lot_of, round_order, truncate
 
 SHARE = Asset(1, "A")
 COIN = Asset(2, "BTC/USDT", attributes=AssetAttributes(asset_type="crypto"))

@@ -11,11 +11,11 @@ import pytest
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.trading import commission, slippage
-from rustybt.trading.blotter import MAX_AMOUNT, Blotter
-from rustybt.trading.cancel_policy import EODCancel
-from rustybt.trading.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder, round_to_tick, style_of
-from rustybt.trading.order import Order, OrderStatus
-from rustybt.trading.transaction import Transaction
+from rustybt.trading.book.transaction import Transaction
+from rustybt.trading.orders.blotter import MAX_AMOUNT, Blotter
+from rustybt.trading.orders.cancel_policy import EODCancel
+from rustybt.trading.orders.execution import LimitOrder, MarketOrder, StopLimitOrder, StopOrder, round_to_tick, style_of
+from rustybt.trading.orders.order import Order, OrderStatus
 
 A = Asset(1, "A", last_session=date(2020, 12, 31))
 COIN = Asset(2, "BTC", attributes=AssetAttributes(asset_type="crypto"))

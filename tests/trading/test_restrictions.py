@@ -12,7 +12,7 @@ from rustybt.algorithm import run_algorithm
 from rustybt.api import RESTRICTION_STATES, HistoricalRestrictions, NoRestrictions, Restriction, StaticRestrictions
 from rustybt.errors import RequestError, TradingControlError
 from rustybt.market.assets import Asset, AssetAttributes
-from rustybt.trading.restrictions import Restrictions
+from rustybt.trading.controls.restrictions import Restrictions
 from tests.trading.strategies import FREE
 
 A, B, C = Asset(0, "A"), Asset(1, "B"), Asset(2, "C")

@@ -17,9 +17,9 @@ from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import BundleError, RequestError, VersionNotFoundError
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
-from rustybt.trading import replay as replay_module
 from rustybt.trading.models import describe_model, model_of
-from rustybt.trading.result import Result
+from rustybt.trading.results import replay as replay_module
+from rustybt.trading.results.result import Result
 
 SCRIPT = '''"""Buys a little each session."""
 from rustybt.api import order, record, symbol

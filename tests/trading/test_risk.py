@@ -8,7 +8,7 @@ import empyrical
 import numpy as np
 import pytest
 
-from rustybt.trading.risk import running, summary
+from rustybt.trading.results.risk import running, summary
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.corporate_actions import CorporateAction
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
-from rustybt.trading.result import Result
-from rustybt.trading.run_data import run_data
-from rustybt.trading.traded_prices import MOST_ASSETS, most_traded, read_traded
+from rustybt.trading.results.result import Result
+from rustybt.trading.results.run_data import run_data
+from rustybt.trading.results.traded_prices import MOST_ASSETS, most_traded, read_traded
 from tests.trading.strategies import FREE, buy_once
 
 SCRIPT = """from rustybt.api import order, symbol

@@ -16,13 +16,14 @@ from rustybt import api
 from rustybt.algorithm import replay, run_algorithm
 from rustybt.data.bundles import file_reader
 from rustybt.data.bundles.store import BundleStore
-from rustybt.data.portal import MemoryBars, intraday_panel
+from rustybt.data.portal import MemoryBars
+from rustybt.data.portal.arrays import intraday_panel
 from rustybt.errors import BundleError, RequestError, StorageError, StrategyError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.provenance import Provenance
-from rustybt.trading.replay import compare
 from rustybt.trading.report import curves_of, write_chart
-from rustybt.trading.result import Result
+from rustybt.trading.results.replay import compare
+from rustybt.trading.results.result import Result
 from tests.trading.strategies import FREE, buy_once
 
 FIVE = {"A": [10, 11, 12, 13, 14], "B": [20, 21, 22, 23, 24]}

@@ -12,7 +12,7 @@ import pytest
 from rustybt import api
 from rustybt.algorithm import TradingAlgorithm, run_algorithm
 from rustybt.errors import RequestError, StrategyError
-from rustybt.trading.perf import PERF_COLUMNS
+from rustybt.trading.results.perf import PERF_COLUMNS
 from tests.trading.strategies import buy_once
 
 

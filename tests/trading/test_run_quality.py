@@ -14,8 +14,8 @@ from rustybt.data.bundles.store import BundleStore
 from rustybt.market.provenance import Provenance
 from rustybt.market.quality import check_quality
 from rustybt.market.quality_report import QualityReport
-from rustybt.trading.result import Result
-from rustybt.trading.run_quality import MOST_DATES, QualityFinding, RunQuality, quality_of
+from rustybt.trading.results.result import Result
+from rustybt.trading.results.run_quality import MOST_DATES, QualityFinding, RunQuality, quality_of
 
 
 def facts(first="2020-01-02", last="2020-01-31", missing=0, quarantined=0, outliers=0, rows=21):

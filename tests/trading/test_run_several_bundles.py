@@ -18,7 +18,7 @@ from rustybt.market.provenance import Provenance
 from rustybt.market.quality_report import QualityReport
 from rustybt.sweeps import sweep
 from rustybt.testing.bars import frame_of_bars
-from rustybt.trading.result import Result
+from rustybt.trading.results.result import Result
 from tests.trading.strategies import FREE, buy_once
 
 COIN = {"BTC": AssetAttributes(asset_type="crypto", lot_size=Decimal("0.001"))}

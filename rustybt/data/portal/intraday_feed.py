@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.intraday_panel import IntradayPanel
-from rustybt.data.portal.placing import side_by_side
-from rustybt.data.portal.running_session import RunningSession
+from rustybt.data.portal.arrays.intraday_panel import IntradayPanel
+from rustybt.data.portal.arrays.running_session import RunningSession
+from rustybt.data.portal.rows.placing import side_by_side
 from rustybt.data.portal.session_feed import (
     FIELDS,
     check_asset,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rustybt.data.portal.bar_axis import BarAxis
     from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
-    from rustybt.data.portal.session_axis import SessionAxis
+    from rustybt.data.portal.rows.bar_axis import BarAxis
+    from rustybt.data.portal.rows.session_axis import SessionAxis
     from rustybt.market.assets import Asset
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.bar_axis import BarAxis
 from rustybt.data.portal.intraday_feed import IntradayFeed
-from rustybt.data.portal.resampled_bars import ResampledBars, anchor_of
-from rustybt.data.portal.session_axis import SessionAxis
+from rustybt.data.portal.providers.resampled_bars import ResampledBars, anchor_of
+from rustybt.data.portal.providers.source_bars import SourceBars, bars_of
+from rustybt.data.portal.rows.bar_axis import BarAxis
+from rustybt.data.portal.rows.session_axis import SessionAxis
+from rustybt.data.portal.rows.venue_days import end_of_life, keeps_clock, sessions_with_trading
 from rustybt.data.portal.session_feed import FIELDS, SessionFeed
-from rustybt.data.portal.source_bars import SourceBars, bars_of
-from rustybt.data.portal.venue_days import end_of_life, keeps_clock, sessions_with_trading
 from rustybt.data.portal.views import LongerView, SessionView, View
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from rustybt.data.portal.arrays.intraday_panel import IntradayPanel
+    from rustybt.data.portal.arrays.panel import BarPanel
     from rustybt.data.portal.bar_provider import BarProvider, Booleans, Floats, Integers
-    from rustybt.data.portal.intraday_panel import IntradayPanel
-    from rustybt.data.portal.panel import BarPanel
 
 #: What `get_spot_value` and `data.current` answer; `last_traded` is a time, so it has no history.
 SPOT_FIELDS = (*FIELDS, "last_traded")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.as_of_array import AsOfArray
-from rustybt.data.portal.panel import BarPanel
-from rustybt.data.portal.placing import side_by_side
+from rustybt.data.portal.arrays.as_of_array import AsOfArray
+from rustybt.data.portal.arrays.panel import BarPanel
+from rustybt.data.portal.rows.placing import side_by_side
 from rustybt.errors import LookaheadError, RequestError
 from rustybt.market.assets import Asset
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rustybt.data.portal.adjustments import HistoryEvent
+    from rustybt.data.portal.arrays.adjustments import HistoryEvent
     from rustybt.data.portal.bar_provider import BarProvider, Floats, Integers
-    from rustybt.data.portal.session_axis import SessionAxis
+    from rustybt.data.portal.rows.session_axis import SessionAxis
 
 FIELDS = ("open", "high", "low", "close", "volume", "price")
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rustybt.trading.report.curve import Days, Floats
-    from rustybt.trading.run_quality import RunQuality
+    from rustybt.trading.results.run_quality import RunQuality
 
 
 @dataclass(frozen=True, slots=True)

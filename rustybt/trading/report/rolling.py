@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.trading.risk import SESSIONS_PER_YEAR
+from rustybt.trading.results.risk import SESSIONS_PER_YEAR
 
 if TYPE_CHECKING:
     from rustybt.trading.report.curve import Floats

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rustybt.trading.report.curve import Curve
-    from rustybt.trading.run_quality import RunQuality
+    from rustybt.trading.results.run_quality import RunQuality
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: Rows of a table before the rest is only counted: a page stays small whatever a strategy trades.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.trading.plain_values import text_of
 from rustybt.trading.report.context import Exposure, PriceLine, ReportContext
 from rustybt.trading.report.curve import Curve, curve_of, sessions_of
 from rustybt.trading.report.figures import UNDEFINED
 from rustybt.trading.report.page import write_page
 from rustybt.trading.report.summary import summary_lines
+from rustybt.trading.results.plain_values import text_of
 
 if TYPE_CHECKING:
     import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rustybt.market.pin import Pin
     from rustybt.trading.report.curve import Days, Floats
-    from rustybt.trading.result import Result
+    from rustybt.trading.results.result import Result
 
 
 def write_tear_sheet(

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rustybt.data.portal import BarData, PolarsDataPortal
-from rustybt.data.portal.adjustments import HistoryEvent
-from rustybt.data.portal.as_of_array import AsOfArray
+from rustybt.data.portal.arrays.adjustments import HistoryEvent
+from rustybt.data.portal.arrays.as_of_array import AsOfArray
 from rustybt.errors import RequestError
 from rustybt.market.corporate_actions import CorporateAction
 

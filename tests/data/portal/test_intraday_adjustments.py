@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rustybt.data.portal import BarData, MemoryBars, PolarsDataPortal, intraday_panel
+from rustybt.data.portal import BarData, MemoryBars, PolarsDataPortal
+from rustybt.data.portal.arrays import intraday_panel
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 from rustybt.market.calendars import get_calendar

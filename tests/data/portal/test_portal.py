@@ -11,7 +11,7 @@ import pytest
 
 from rustybt.data.polars.data_portal import PolarsDataPortal as SeedPortal
 from rustybt.data.portal import MemoryBars, PolarsDataPortal, SourceBars
-from rustybt.data.portal.memory_bars import day_microseconds
+from rustybt.data.portal.providers.memory_bars import day_microseconds
 from rustybt.errors import LookaheadError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import empty_bars

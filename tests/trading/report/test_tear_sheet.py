@@ -17,8 +17,8 @@ from rustybt.trading.report.context import Exposure, PriceLine, ReportContext
 from rustybt.trading.report.curve import Curve
 from rustybt.trading.report.page import render
 from rustybt.trading.report.tables import holdings, trades
-from rustybt.trading.result import Result
-from rustybt.trading.run_quality import QualityFinding, RunQuality
+from rustybt.trading.results.result import Result
+from rustybt.trading.results.run_quality import QualityFinding, RunQuality
 from tests.trading.strategies import FREE, buy_once
 
 HOSTILE = '<script>alert("1")</script>'

@@ -1,0 +1,1 @@
+"""Which row of the clock a bar belongs to."""

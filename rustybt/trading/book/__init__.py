@@ -1,0 +1,1 @@
+"""Cash and holdings, exact to the last digit."""

@@ -1,0 +1,1 @@
+"""Orders: sized, placed, kept until they fill or end."""
