@@ -141,7 +141,10 @@ class TradingAlgorithm:
         self._use_cache = use_cache
         self._start, self._end = parse_date(start, "start"), parse_date(end, "end")
         if self._start is not None and self._end is not None and self._end < self._start:
-            raise RequestError(f"the end {self._end} comes before the start {self._start}")
+            raise RequestError(
+                f"the end {self._end} comes before the start {self._start}",
+                hint=f"start={str(self._end)!r}, end={str(self._start)!r}",
+            )
         self._capital_base = capital
         self._calendar = getattr(trading_calendar, "name", trading_calendar)
         self._benchmark = benchmark_returns

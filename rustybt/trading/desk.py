@@ -124,14 +124,16 @@ class Desk:
 
     def _only_initialize(self, name: str) -> None:
         if self.initialized:
-            raise RequestError(f"{name}() can only be called in initialize")
+            raise RequestError(f"{name}() can only be called in initialize", hint="move the call there")
 
     # Assets --------------------------------------------------------------------------------------------------------
 
     def symbol(self, symbol_str: str, country_code: str | None = None) -> Asset:  # noqa: ARG002 - Zipline's signature
         """Return the asset of a ticker; see `rustybt.api.symbol`."""
         if not isinstance(symbol_str, str):
-            raise RequestError(f"symbol() takes text, not {type(symbol_str).__name__} {symbol_str!r}")
+            raise RequestError(
+                f"symbol() takes text, not {type(symbol_str).__name__} {symbol_str!r}", hint="write symbol('AAPL')"
+            )
         finder = self.portal.asset_finder
         as_of = self._lookup_date or self.sessions[-1].item()
         try:
@@ -245,7 +247,10 @@ class Desk:
         """Use another cancel policy."""
         self._only_initialize("set_cancel_policy")
         if not isinstance(cancel_policy, CancelPolicy):
-            raise RequestError(f"set_cancel_policy() takes EODCancel() or NeverCancel(), not {cancel_policy!r}")
+            raise RequestError(
+                f"set_cancel_policy() takes EODCancel() or NeverCancel(), not {cancel_policy!r}",
+                hint="write set_cancel_policy(EODCancel())",
+            )
         self.blotter.cancel_policy = cancel_policy
 
     def set_benchmark(self, benchmark: Asset) -> None:
@@ -281,7 +286,9 @@ def _is_utf8(text: str) -> bool:
 
 def _model(equities: Any, futures: Any, kind: type[Any], name: str) -> Any:
     if futures is not None:
-        raise RequestError(f"{name}(us_futures=...): futures are not traded here")
+        raise RequestError(
+            f"{name}(us_futures=...): futures are not traded here", hint=f"write {name}(us_equities=...)"
+        )
     if not isinstance(equities, kind):
         hint = f"write {equities.__name__}() with parentheses" if isinstance(equities, type) else None
         raise RequestError(f"{name}() takes a {kind.__name__}, not {equities!r}", hint=hint)
@@ -291,7 +298,4 @@ def _model(equities: Any, futures: Any, kind: type[Any], name: str) -> Any:
 def _timestamp(value: Any) -> pd.Timestamp:
     import pandas as pd
 
-    try:
-        return pd.Timestamp(value)
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"{value!r} is not a date") from error
+    return pd.Timestamp(value)

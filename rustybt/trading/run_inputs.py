@@ -1,4 +1,4 @@
-"""What users write as dates and returns, parsed at the door of a run."""
+"""What users hand to a run (bars, capital, dates, symbols, returns), parsed at its door."""
 
 from __future__ import annotations
 
@@ -121,7 +121,10 @@ def check_progress(progress: Any) -> Any:
     """Return what is told how far a run is, None for nothing; RequestError for what cannot be called."""
     if progress is None or callable(progress):
         return progress
-    raise RequestError(f"progress= takes a function of stage, done and total, not {progress!r}")
+    raise RequestError(
+        f"progress= takes a function of stage, done and total, not {progress!r}",
+        hint="progress=lambda stage, done, total: print(stage, done, total)",
+    )
 
 
 def align_returns(returns: Any, sessions: Any) -> Floats:
@@ -135,7 +138,10 @@ def align_returns(returns: Any, sessions: Any) -> Floats:
     import pandas as pd
 
     if not isinstance(returns, pd.Series):
-        raise RequestError(f"benchmark_returns must be a pandas Series by date, not {type(returns).__name__}")
+        raise RequestError(
+            f"benchmark_returns must be a pandas Series by date, not {type(returns).__name__}",
+            hint="pd.Series([0.01, -0.02], index=pd.to_datetime(['2020-01-02', '2020-01-03']))",
+        )
     try:
         index = pd.DatetimeIndex(returns.index)
     except (TypeError, ValueError) as error:

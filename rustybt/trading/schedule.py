@@ -53,7 +53,7 @@ class DateRule:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """Chooses a bar of the session; daily runs have one bar a session and take no notice.
+    """Chooses a bar of the session; runs on days, weeks or months have one bar in each and take no notice.
 
     Parameters
     ----------
@@ -206,14 +206,21 @@ def check_rule(rule: Any, kind: type[DateRule | TimeRule], name: str) -> None:
 
 def _offset(days: int, limit: int) -> int:
     if int(days) != days or not 0 <= days < limit:
-        raise RequestError(f"days_offset must be a whole number from 0 to {limit - 1}, not {days}")
+        raise RequestError(
+            f"days_offset must be a whole number from 0 to {limit - 1}, not {days}", hint="date_rules.month_start(1)"
+        )
     return int(days)
 
 
 def _time(offset: timedelta | None, hours: int | None, minutes: int | None) -> timedelta:
     if offset is not None and (hours is not None or minutes is not None):
-        raise RequestError("a time rule takes an offset or hours and minutes, not both")
+        raise RequestError(
+            "a time rule takes an offset or hours and minutes, not both",
+            hint="time_rules.market_open(hours=1, minutes=30)",
+        )
     found = offset or timedelta(hours=hours or 0, minutes=minutes or 0) or timedelta(minutes=1)
     if found < timedelta(minutes=1):
-        raise RequestError(f"a time rule's offset must be at least a minute, not {found}")
+        raise RequestError(
+            f"a time rule's offset must be at least a minute, not {found}", hint="time_rules.market_open(minutes=1)"
+        )
     return found

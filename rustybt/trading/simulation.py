@@ -60,8 +60,8 @@ class Simulation:
     In each session, in this order: dividends are earned and paid and splits restate holdings and open orders; then
     `before_trading_start`, which sees bars up to the session before; at the end of each bar, open orders fill at this bar,
     holdings are valued, and `handle_data` and the scheduled functions run, whose orders fill at the next bar; at the end,
-    holdings of delisted assets are closed, the account is checked and the session is recorded. A daily run has one bar a
-    session.
+    holdings of delisted assets are closed, the account is checked and the session is recorded. In a daily run a session has
+    one bar; in a weekly or monthly run the week or month stands for the session.
     """
 
     def __init__(self, algorithm: Simulated, progress: Progress | None = None) -> None:
@@ -75,7 +75,7 @@ class Simulation:
         self._sessions = axis.sessions[rows].copy()
         self._is_intraday = portal.frequency.is_intraday
         closes = axis.closes[rows].astype("datetime64[us]")
-        #: The bars' ends of a daily run, one a session.
+        #: The bars' ends of a run without intraday bars: one a session, week or month.
         self._closes = list(pd.DatetimeIndex(closes).as_unit("ns").tz_localize("UTC"))
         self._close_instants = axis.closes[rows].copy()
         self._opens = pd.DatetimeIndex(axis.opens[rows].astype("datetime64[us]")).as_unit("ns").tz_localize("UTC")

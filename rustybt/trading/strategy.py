@@ -190,7 +190,9 @@ def strategy_of(script: Any, given: Mapping[str, Callable[..., Any] | None]) -> 
         found, unknown = script_of(given)
         return Strategy(**given, script=found, unknown=unknown)
     if named:
-        raise RequestError(f"pass a script or functions, not both: {', '.join(named)}")
+        raise RequestError(
+            f"pass a script or functions, not both: {', '.join(named)}", hint="leave out script=, or the functions"
+        )
     if not isinstance(script, str | Path | Strategy):
         raise RequestError(
             f"script= takes the path of a strategy file, not {type(script).__name__} {script!r}", hint="script='my.py'"

@@ -1,4 +1,4 @@
-"""Serve bars: windows of (session x asset) arrays, adjusted as of the simulation's clock."""
+"""Serve bars: windows of (bar x asset) arrays, adjusted as of the simulation's clock."""
 
 from rustybt.data.portal.bar_data import BarData
 from rustybt.data.portal.bar_provider import BarProvider

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rustybt.data.portal.checks import FIELDS
 from rustybt.data.portal.portal import SPOT_FIELDS, PolarsDataPortal
-from rustybt.data.portal.session_feed import FIELDS
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
 
@@ -76,8 +76,8 @@ class BarData:
         """Return the present value of the fields, shaped as Zipline shapes it.
 
         `price` is the last close, carried forward and adjusted to now, NaN before listing and after delisting; `open`,
-        `high`, `low` and `close` are NaN and `volume` is 0 where the present session or minute has no bar; `last_traded`
-        is the session, or the end, of the last bar.
+        `high`, `low` and `close` are NaN and `volume` is 0 where the asset lacks the present bar; `last_traded` is the
+        session of its last bar, in runs on intraday bars the end of that bar.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class BarData:
         )
 
     def is_stale(self, assets: Asset | Iterable[Asset]) -> Any:
-        """Return whether an asset is listed and has traded before, but not in this session; a Series for several."""
+        """Return whether an asset is listed and has traded before, but not in the present bar; a Series for several."""
         if isinstance(assets, Asset):
             return self._stale(assets)
         import pandas as pd

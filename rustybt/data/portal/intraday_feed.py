@@ -9,8 +9,7 @@ import numpy as np
 
 from rustybt.data.portal.arrays.intraday_panel import IntradayPanel
 from rustybt.data.portal.arrays.running_session import RunningSession
-from rustybt.data.portal.rows.placing import side_by_side
-from rustybt.data.portal.session_feed import (
+from rustybt.data.portal.checks import (
     FIELDS,
     check_asset,
     check_same,
@@ -20,6 +19,7 @@ from rustybt.data.portal.session_feed import (
     refuse_depth,
     refuse_lookahead,
 )
+from rustybt.data.portal.rows.placing import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rustybt.data.portal.checks import FIELDS
 from rustybt.data.portal.intraday_feed import IntradayFeed
 from rustybt.data.portal.providers.resampled_bars import ResampledBars, anchor_of
 from rustybt.data.portal.providers.source_bars import SourceBars, bars_of
 from rustybt.data.portal.rows.bar_axis import BarAxis
 from rustybt.data.portal.rows.session_axis import SessionAxis
 from rustybt.data.portal.rows.venue_days import end_of_life, keeps_clock, sessions_with_trading
-from rustybt.data.portal.session_feed import FIELDS, SessionFeed
+from rustybt.data.portal.session_feed import SessionFeed
 from rustybt.data.portal.views import LongerView, SessionView, View
 from rustybt.errors import RequestError
 from rustybt.market.assets import Asset
@@ -328,12 +329,12 @@ class PolarsDataPortal:
                 at = feed.place_of(stamp, is_date=is_date)
             moved = at != now[1]
             if moved:
-                _put_clock(feed, None, at)
+                feed.set_clock(None, at)
             try:
                 yield view
             finally:
                 if moved:
-                    _put_clock(feed, *now)
+                    feed.set_clock(*now)
 
     def get_spot_value(self, assets: Asset | Iterable[Asset], field: str, dt: Any, data_frequency: Any = None) -> Any:
         """Return the value of `field` in the bar that is complete at `dt`, a list for several assets.
@@ -417,14 +418,6 @@ class PolarsDataPortal:
         return await asyncio.to_thread(
             self.get_history_window, assets, end_dt, bar_count, frequency, field, data_frequency
         )
-
-
-def _put_clock(feed: SessionFeed | IntradayFeed, now_t: int | None, seen: int) -> None:
-    if isinstance(feed, SessionFeed):
-        feed.now_t, feed.seen_t = now_t, seen
-        feed.refresh()
-    else:
-        feed.set_clock(now_t, seen)
 
 
 def _is_date_text(value: Any) -> bool:

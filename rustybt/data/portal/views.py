@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rustybt.data.portal.arrays.running_session import first_known
-from rustybt.data.portal.session_feed import SessionFeed, check_window, refuse_depth
+from rustybt.data.portal.checks import check_window, refuse_depth
 from rustybt.market.resample import coarser_labels
 from rustybt.market.trading_calendar import period_numbers
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rustybt.data.portal.bar_provider import Floats, Integers
     from rustybt.data.portal.intraday_feed import IntradayFeed
     from rustybt.data.portal.rows.session_axis import SessionAxis
+    from rustybt.data.portal.session_feed import SessionFeed
     from rustybt.market.assets import Asset
     from rustybt.market.frequency import Frequency
 

@@ -208,7 +208,10 @@ def _parsed(restriction: Any) -> tuple[Asset, pd.Timestamp, RestrictionStates]:
             hint="write Restriction(symbol('A'), pd.Timestamp('2020-01-06'), RESTRICTION_STATES.FROZEN)",
         ) from error
     if since is pd.NaT:
-        raise RequestError(f"the restriction of {asset} has no effective date")
+        raise RequestError(
+            f"the restriction of {asset} has no effective date",
+            hint="write Restriction(symbol('A'), pd.Timestamp('2020-01-06'), RESTRICTION_STATES.FROZEN)",
+        )
     return _asset(asset), since, found
 
 

@@ -55,7 +55,10 @@ class Blotter:
         if amount == 0:
             return None
         if abs(amount) > MAX_AMOUNT:
-            raise RequestError(f"order of {amount} {asset.symbol}: at most {MAX_AMOUNT} can be ordered at once")
+            raise RequestError(
+                f"order of {amount} {asset.symbol}: at most {MAX_AMOUNT} can be ordered at once",
+                hint="look for a price near 0, or a value in the place of an amount",
+            )
         is_buy = amount > 0
         # Counted, not drawn: a replay gives every order the same id.
         order_id = f"{len(self.orders) + 1:032x}"

@@ -241,7 +241,7 @@ def test_a_longer_window_after_a_short_one_is_adjusted_all_the_way(make_bars):
 def test_windows_taken_one_after_the_other_equal_windows_adjusted_from_scratch(rows, events, windows):
     before = 5
     raw = np.arange(1.0, rows + before + 1)[:, None]
-    laid = [HistoryEvent(t, 0, t, t, factor, 1.0) for t, factor in sorted(events) if t < rows]
+    laid = [HistoryEvent(t, 0, t, factor, 1.0) for t, factor in sorted(events) if t < rows]
     served = AsOfArray(raw, laid, "close", before)
     for t, bar_count in windows:
         if t >= rows or bar_count > t + before:

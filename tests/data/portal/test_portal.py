@@ -11,7 +11,6 @@ import pytest
 
 from rustybt.data.polars.data_portal import PolarsDataPortal as SeedPortal
 from rustybt.data.portal import MemoryBars, PolarsDataPortal, SourceBars
-from rustybt.data.portal.providers.memory_bars import day_microseconds
 from rustybt.errors import LookaheadError, RequestError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import empty_bars
@@ -211,7 +210,7 @@ def test_bars_in_memory_answer_like_a_bundle(make_bars):
     block = bars.read_arrays(["C"], date(2020, 1, 3), date(2020, 1, 3), ("close",))
     closes = block.values["close"]  # noqa: PD011 - not a pandas object
     assert list(closes) == [4.0]
-    assert list(block.timestamps) == [day_microseconds(date(2020, 1, 3))]
+    assert list(block.timestamps) == [1_578_009_600_000_000]  # 2020-01-03 00:00 UTC
     assert list(bars.read_arrays().symbol_codes) == [0, 0, 1, 1]
     assert bars.assets.lookup_symbol("c").asset_type == "etf"
     assert bars.assets.sids == (0, 1)

@@ -32,13 +32,11 @@ ADJUSTED_BASES = ("raw", "split_adjusted")
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """From session `t` on, all rows of `column` up to `last_row` (excluded) are multiplied."""
+    """From session `t` on, all rows of `column` before it are multiplied."""
 
     t: int
     column: int
-    #: First row, relative to the simulation's first, that is not adjusted for open, high, low, close and volume.
-    stop: int
-    #: The same for forward-filled prices: a price carried over the ex-date is adjusted until the next trade.
+    #: First session whose forward-filled price is not: one carried over the ex-date is adjusted until the next trade.
     filled_stop: int
     price_factor: float
     volume_factor: float
@@ -188,7 +186,7 @@ def lay_out(
             if not traded[row]:
                 after = np.flatnonzero(traded[row:])
                 filled_stop = event.t + int(after[0]) if after.size else axis.length
-            history.append(HistoryEvent(event.t, column, event.t, filled_stop, price, volume))
+            history.append(HistoryEvent(event.t, column, filled_stop, price, volume))
     return AssetEvents(tuple(history), tuple(book))
 
 

@@ -35,7 +35,7 @@ class AsOfArray:
         self._changes = [
             (
                 event.t,
-                (event.filled_stop if field == "price" else event.stop) + before,
+                (event.filled_stop if field == "price" else event.t) + before,
                 event.column,
                 event.volume_factor if field == "volume" else event.price_factor,
             )

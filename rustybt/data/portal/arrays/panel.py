@@ -1,4 +1,4 @@
-"""Bars as (session x asset) arrays: read once, grown when asked for more."""
+"""Bars as (row x asset) arrays, a row a session, week or month: read once, grown when asked for more."""
 
 from __future__ import annotations
 

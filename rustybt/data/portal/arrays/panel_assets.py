@@ -52,10 +52,6 @@ class PanelAssets:
         """Note that the asset will be asked for, so that it is read together with others."""
         self._expected.setdefault(asset.sid, asset)
 
-    def is_expected(self, asset: Asset) -> bool:
-        """Return whether somebody has named the asset, or it is loaded."""
-        return asset.sid in self._expected
-
     def _enlist(self, asset: Asset, bytes_per_asset: int) -> list[Asset]:
         """Give columns to `asset` and all others that are expected and have none; return them."""
         self.expect(asset)

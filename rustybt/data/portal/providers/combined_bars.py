@@ -6,9 +6,7 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rustybt.data.portal.providers.memory_bars import MemoryAssets, MemoryBlock
+from rustybt.data.portal.providers.memory_bars import MemoryAssets, MemoryBlock, join_blocks
 from rustybt.data.portal.providers.resampled_bars import ResampledBars
 from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.bars import VALUE_COLUMNS
@@ -158,15 +156,7 @@ class CombinedBars:
             self._readers[at].read_arrays(group, start=start, end=end, fields=fields, frequency=chosen)
             for at, group in self._by_part(self.symbols if symbols is None else symbols).items()
         ]
-        names = tuple(sorted(name for block in blocks for name in block.symbols))
-        place = {name: code for code, name in enumerate(names)}
-        codes = [np.array([place[n] for n in b.symbols], dtype=np.int32)[b.symbol_codes] for b in blocks]
-        all_codes = np.concatenate([np.empty(0, dtype=np.int32), *codes])
-        # A symbol is in one block, where its bars are in order.
-        order = np.argsort(all_codes, kind="stable")
-        stamps = np.concatenate([np.empty(0, dtype=np.int64), *(block.timestamps for block in blocks)])
-        values = {f: np.concatenate([np.empty(0), *(block.values[f] for block in blocks)])[order] for f in fields}
-        return MemoryBlock(stamps[order], all_codes[order], names, values)
+        return join_blocks(blocks, fields)
 
     def _by_part(self, symbols: Iterable[str]) -> dict[int, list[str]]:
         groups: dict[int, list[str]] = {}

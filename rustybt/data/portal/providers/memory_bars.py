@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from rustybt.data.portal.rows.placing import join_bars
 from rustybt.errors import RequestError, SymbolNotFoundError
 from rustybt.market.assets import Asset, AssetAttributes
 from rustybt.market.bars import VALUE_COLUMNS, check_bars, series_starts
@@ -17,16 +18,14 @@ from rustybt.market.calendars import get_calendar
 from rustybt.market.corporate_actions import CorporateAction, in_force
 from rustybt.market.decimals import to_floats
 from rustybt.market.frequency import DAILY, Frequency
-from rustybt.market.request import DAY_MICROSECONDS, parse_range, to_date
+from rustybt.market.request import parse_range, to_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from rustybt.data.portal.bar_provider import Floats, Integers
-
-_EPOCH = date(1970, 1, 1)
+    from rustybt.data.portal.bar_provider import BarBlock, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,25 @@ class MemoryBlock:
     symbol_codes: npt.NDArray[np.int32]
     symbols: tuple[str, ...]
     values: dict[str, Floats]
+
+
+def join_blocks(parts: Sequence[BarBlock], fields: Sequence[str]) -> MemoryBlock:
+    """Join blocks of different symbols and stretches into one, sorted by symbol and time; halves of one bar become that bar."""
+    names = tuple(sorted({name for part in parts for name in part.symbols}))
+    place = {name: code for code, name in enumerate(names)}
+    coded = [np.array([place[n] for n in part.symbols], dtype=np.int32)[part.symbol_codes] for part in parts]
+    codes = np.concatenate([np.empty(0, dtype=np.int32), *coded])
+    stamps = np.concatenate([np.empty(0, dtype=np.int64), *(part.timestamps for part in parts)])
+    values = {field: np.concatenate([np.empty(0), *(part.values[field] for part in parts)]) for field in fields}
+    order = np.lexsort((stamps, codes))
+    codes, stamps, values = codes[order], stamps[order], {field: column[order] for field, column in values.items()}
+    # A session may reach over the midnight at which two stretches meet.
+    starts = (
+        np.flatnonzero(np.r_[True, (stamps[1:] != stamps[:-1]) | (codes[1:] != codes[:-1])]) if stamps.size else None
+    )
+    if starts is None or starts.size == stamps.size:
+        return MemoryBlock(stamps, codes, names, values)
+    return MemoryBlock(stamps[starts], codes[starts], names, join_bars(values, starts))
 
 
 class MemoryAssets:
@@ -166,7 +184,10 @@ class MemoryBars:
             return DAILY if DAILY in self._frames else min(self._frames)
         chosen = Frequency.parse(name)
         if chosen not in self._frames:
-            raise RequestError(f"these bars are of frequency {', '.join(self.frequencies)}, not {name}")
+            raise RequestError(
+                f"these bars are of frequency {', '.join(self.frequencies)}, not {name}",
+                hint="ask for one of them, or pass a frame of the other with more=",
+            )
         return chosen
 
     def read_arrays(
@@ -238,8 +259,3 @@ def _is_date(side: Any) -> bool:
 
 def _next_day(day: date) -> date:
     return date.fromordinal(day.toordinal() + 1)
-
-
-def day_microseconds(day: date) -> int:
-    """Return the label of `day`'s daily bar."""
-    return (day - _EPOCH).days * DAY_MICROSECONDS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.portal.providers.memory_bars import MemoryBlock
+from rustybt.data.portal.providers.memory_bars import MemoryBlock, join_blocks
 from rustybt.data.portal.rows.placing import join_bars
 from rustybt.market.bars import VALUE_COLUMNS
 from rustybt.market.calendars import canonical_name, get_calendar
@@ -76,7 +76,7 @@ class ResampledBars:
             )
             for group, low, high in self._pieces(names, first, last, base)
         ]
-        whole = _concatenated(parts, fields)
+        whole = join_blocks(parts, fields)
         return whole if step == wanted else _joined(whole, step, wanted, calendar)
 
     def _first_session(self, names: Sequence[str], otherwise: date) -> date:
@@ -113,27 +113,6 @@ def _joined(block: BarBlock, finer: Frequency, coarser: Frequency, calendar: Tra
         return MemoryBlock(labels, codes, block.symbols, values)
     starts = np.flatnonzero(np.r_[True, (labels[1:] != labels[:-1]) | (codes[1:] != codes[:-1])])
     return MemoryBlock(labels[starts], codes[starts], block.symbols, join_bars(values, starts))
-
-
-def _concatenated(parts: Sequence[MemoryBlock], fields: Sequence[str]) -> MemoryBlock:
-    """Join blocks of different symbols and stretches into one that is sorted by symbol and time."""
-    names = tuple(sorted({name for part in parts for name in part.symbols}))
-    place = {name: i for i, name in enumerate(names)}
-    if not parts:
-        nothing = np.empty(0, dtype=np.int64)
-        return MemoryBlock(nothing, nothing.astype(np.int32), (), {field: np.empty(0) for field in fields})
-    codes = np.concatenate([np.array([place[n] for n in p.symbols], dtype=np.int32)[p.symbol_codes] for p in parts])
-    stamps = np.concatenate([part.timestamps for part in parts])
-    order = np.lexsort((stamps, codes))
-    values = {field: np.concatenate([part.values[field] for part in parts])[order] for field in fields}
-    # A session may reach over the midnight at which two pieces meet.
-    codes, stamps = codes[order], stamps[order]
-    starts = (
-        np.flatnonzero(np.r_[True, (stamps[1:] != stamps[:-1]) | (codes[1:] != codes[:-1])]) if stamps.size else None
-    )
-    if starts is None or starts.size == stamps.size:
-        return MemoryBlock(stamps, codes, names, values)
-    return MemoryBlock(stamps[starts], codes[starts], names, join_bars(values, starts))
 
 
 def anchor_of(bars: BarProvider, axis: SessionAxis, frequency: Frequency) -> Anchor:

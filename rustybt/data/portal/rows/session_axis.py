@@ -1,4 +1,4 @@
-"""The rows of the arrays: one a session, those of the simulation and those before it that history reaches back to."""
+"""The rows of the arrays: one a session, week or month, those of the simulation and those before it that history reaches back to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SessionAxis:
-    """Sessions from `before` rows ahead of the simulation to its end.
+    """Sessions, weeks or months from `before` rows ahead of the simulation to its end.
 
     A session of the simulation is counted from 0 by `t`; its row is ``before + t``. The count `t` never changes, the
     row does when the axis grows backwards.
