@@ -79,6 +79,10 @@ class Asset:
     last_session: date | None = field(compare=False, default=None)
     attributes: AssetAttributes = field(compare=False, default=AssetAttributes())
 
+    def __hash__(self) -> int:
+        # A run looks holdings and orders up by asset all the time; the generated hash makes a tuple first.
+        return self.sid
+
     def __int__(self) -> int:
         return self.sid
 
