@@ -170,7 +170,8 @@ class BundleStore:
         """
         import polars as pl
 
-        from rustybt.data.bundles.commit import Commit, CommitRequest
+        from rustybt.data.bundles.commit import Commit
+        from rustybt.data.bundles.draft import CommitRequest
 
         request = CommitRequest(
             name=check_bundle_name(name),

@@ -8,6 +8,7 @@ import pytest
 
 from rustybt.data.bundles import metadata_schema
 from rustybt.data.bundles.metadata import BundleMetadata
+from rustybt.data.bundles.metadata_store.migrations import MIGRATIONS
 from rustybt.data.bundles.store import BundleStore
 from rustybt.errors import BundleNameError, BundleNotFoundError, RequestError
 from rustybt.market.provenance import Provenance
@@ -68,7 +69,7 @@ class TestSchema:
                 assert columns[name] == (kind, default, key), (table, name)
         indexes = {row[0] for row in query(store, "SELECT name FROM sqlite_master WHERE type = 'index'")}
         assert indexes >= SEED_INDEXES
-        assert query(store, "PRAGMA user_version") == [(3,)]
+        assert query(store, "PRAGMA user_version") == [(MIGRATIONS[-1].version,)]
         assert query(store, "SELECT version, description FROM schema_migrations")[0][0] == 1
 
     def test_the_module_names_every_table(self):

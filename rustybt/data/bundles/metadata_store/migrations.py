@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert
 
 from rustybt.data.bundles import metadata_schema as schema
+from rustybt.data.bundles.metadata_store import migrated_tables
 from rustybt.errors import SchemaVersionError
 
 if TYPE_CHECKING:
@@ -58,10 +59,15 @@ def _let_results_have_several_bundles(connection: Connection) -> None:
     connection.exec_driver_sql("DROP TABLE saved_results_before")
 
 
+def _create_migrated_tables(connection: Connection) -> None:
+    migrated_tables.metadata.create_all(connection, checkfirst=True)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "bundles, versions, files, assets, actions, coverage, cache", _create_first_tables),
     Migration(2, "what is cached, until when, and how often it was used", _create_cache_tables),
     Migration(3, "saved results of several bundles", _let_results_have_several_bundles),
+    Migration(4, "what the catalogs of earlier programs knew", _create_migrated_tables),
 )
 
 
