@@ -1,7 +1,8 @@
 """A version out of the home and back in: plain files that other tools read, with all digits.
 
 A folder holds `bundle.json` (calendar, assets, corporate actions, provenance, content hash) and one folder of parts per
-frequency; DuckDB is one database file with a table per frequency. Importing it gives the same content hash.
+frequency; DuckDB is one database file with a table per frequency. Importing it gives the same content hash. What Zipline
+reads is written by `rustybt.data.bundles.zipline_export`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rustybt.data.bundles.store import BundleStore
 
 DESCRIPTION_FILE = "bundle.json"
+FORMATS = ("csv", "parquet", "arrow", "duckdb", "zipline")
 _FORMAT = 1
 
 
@@ -42,20 +44,25 @@ def export_bundle(bundle: Bundle, to: str, path: str | Path) -> list[str]:
     Parameters
     ----------
     to
-        ``csv``, ``parquet``, ``arrow`` (a folder) or ``duckdb`` (a file).
+        ``csv``, ``parquet``, ``arrow`` (a folder), ``duckdb`` (a file) or ``zipline``; the last is `export_zipline`, whose
+        notes on what the format cannot hold are not returned here.
     path
-        Must not exist yet, or be an empty folder.
+        Must not exist yet, or be an empty folder; for ``zipline`` a ``ZIPLINE_ROOT``, new or in use.
 
     Raises
     ------
     RequestError
-        Unknown format, or there is something at `path`.
+        Unknown format, or there is something at `path`, or Zipline's format cannot hold the numbers.
     MissingDependencyError
-        DuckDB is not installed.
+        DuckDB, or for ``zipline`` bcolz, is not installed.
     """
     target = Path(path).expanduser()
-    if to not in (*_ENCODERS, "duckdb"):
-        raise RequestError(f"cannot export to {to!r}", hint=f"--to {', '.join((*_ENCODERS, 'duckdb'))}")
+    if to not in FORMATS:
+        raise RequestError(f"cannot export to {to!r}", hint=f"--to {', '.join(FORMATS)}")
+    if to == "zipline":
+        from rustybt.data.bundles.zipline_export import export_zipline
+
+        return list(export_zipline(bundle, target).written)
     if target.exists() and (not target.is_dir() or any(target.iterdir()) or to == "duckdb"):
         raise RequestError(f"{target} exists already", hint="name another output, or remove it first")
     if to == "duckdb":

@@ -75,9 +75,17 @@ def _as_one(head: Head, whole: Head, drafts: Sequence[Manifest]) -> Manifest:
     before = {record.file_key for record in head.files}
     after = {record.file_key for record in whole.files}
     assets = {record.symbol: record for draft in drafts for record in draft.assets}
+    first, last = drafts[0].info, drafts[-1].info
+    files = {name: digest for draft in drafts for name, digest in draft.info.provenance.files.items()}
     return replace(
         drafts[-1],
-        info=replace(drafts[-1].info, summary="; ".join(dict.fromkeys(draft.info.summary for draft in drafts))),
+        # The last draft counts and hashes all frequencies; where the bars come from, the first says as well.
+        info=replace(
+            last,
+            summary="; ".join(dict.fromkeys(draft.info.summary for draft in drafts)),
+            provenance=replace(first.provenance, files=files),
+            quality=first.quality,
+        ),
         files_added=tuple(record for record in whole.files if record.file_key not in before),
         files_removed=tuple(key for key in before if key not in after),
         assets=tuple(assets.values()),

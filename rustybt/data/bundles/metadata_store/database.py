@@ -232,7 +232,13 @@ class Database:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def write(self, *, allow_new: bool = False, lock_timeout_seconds: float | None = None) -> Iterator[Connection]:
+    def write(
+        self,
+        *,
+        allow_new: bool = False,
+        lock_timeout_seconds: float | None = None,
+        before: Callable[[], object] | None = None,
+    ) -> Iterator[Connection]:
         """Yield a connection inside one IMMEDIATE transaction under the writer's lock; COMMIT is durable on return.
 
         Parameters
@@ -241,6 +247,8 @@ class Database:
             Make a new database even where bundles without one are here: recovery fills it.
         lock_timeout_seconds
             How long to wait for another writer; None waits as long as the database was told to.
+        before
+            Called under the lock before the transaction begins: what it sees, nobody changes until the end.
 
         Raises
         ------
@@ -250,6 +258,8 @@ class Database:
             The home cannot be written, or the disk is full; nothing was changed.
         """
         with self.locked(lock_timeout_seconds):
+            if before is not None:
+                before()
             is_new = not (self.path.exists() if allow_new else self.exists())
             # Its pool keeps nothing: the connection is really closed when this block is left, still under the lock.
             with (
@@ -336,6 +346,25 @@ class Database:
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+    def fold_log(self) -> None:
+        """Write the whole log into the database file, so that the one file holds everything; only under the lock.
+
+        Raises
+        ------
+        ConflictError
+            A reader kept the log busy for too long.
+        """
+        with self._translated("fold the log into"):
+            connection = self._connect_for_writing()
+            try:
+                is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                connection.close()
+        if is_busy:
+            raise ConflictError(
+                f"another process is reading the database of {self.home} all the time", hint="run the command again"
+            )
 
     # -- recovery ----------------------------------------------------------------------------------------------------
 

@@ -247,7 +247,16 @@ def list_bundles(connection: Connection) -> list[BundleInfo]:
         .scalar_subquery()
     )
     rows = connection.execute(
-        select(bundle_metadata, latest.c.content_hash, latest.c.size_bytes, frequencies.label("f"), symbols.label("s"))
+        select(
+            bundle_metadata,
+            latest.c.content_hash,
+            latest.c.size_bytes,
+            # What the version itself holds and passed: the catalog's columns may tell of an older check.
+            latest.c.row_count.label("rows"),
+            func.json_extract(latest.c.quality, "$.validation_passed").label("passed"),
+            frequencies.label("f"),
+            symbols.label("s"),
+        )
         .join(
             latest,
             (latest.c.bundle_name == bundle_metadata.c.bundle_name)
@@ -264,14 +273,14 @@ def list_bundles(connection: Connection) -> list[BundleInfo]:
             calendar_name=row.calendar_name,
             frequencies=tuple(sorted(row.f.split(","), key=Frequency.parse)) if row.f else (),
             symbol_count=row.s,
-            row_count=row.row_count or 0,
-            first_session=_day(row.start_session) if row.row_count else None,
-            last_session=_day(row.end_session) if row.row_count else None,
+            row_count=row.rows,
+            first_session=_day(row.start_session) if row.rows else None,
+            last_session=_day(row.end_session) if row.rows else None,
             source_type=row.source_type or "",
             size_bytes=row.size_bytes,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            validation_passed=row.validation_passed if row.validation_timestamp else None,
+            validation_passed=None if row.passed is None else bool(row.passed),
         )
         for row in rows
     ]

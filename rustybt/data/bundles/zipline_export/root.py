@@ -1,0 +1,162 @@
+"""A new ingestion below a ``ZIPLINE_ROOT``: looked at first, written beside its place, moved there when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rustybt.data.bundles.storage.local import TEMPORARY_PREFIX, translated
+from rustybt.data.bundles.zipline_export import limits
+from rustybt.data.bundles.zipline_export.adjustments import ClosesBefore, events_of, write_events
+from rustybt.data.bundles.zipline_export.assets import write_equities
+from rustybt.data.bundles.zipline_export.daily_bars import write_daily
+from rustybt.data.bundles.zipline_export.extension import add_to_extension, register_line
+from rustybt.data.bundles.zipline_export.grid import SessionGrid, grid_of
+from rustybt.data.bundles.zipline_export.minute_bars import write_minutes
+from rustybt.data.bundles.zipline_export.outgoing import MINUTE, OutgoingBars, made_daily_bars
+from rustybt.data.bundles.zipline_export.report import ZiplineExport, listed
+from rustybt.data.bundles.zipline_export.tables import import_bcolz
+from rustybt.errors import RequestError
+from rustybt.market.frequency import DAILY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rustybt.data.bundles.bundle import Bundle
+    from rustybt.data.bundles.zipline_export.adjustments import Events
+    from rustybt.data.bundles.zipline_export.limits import Survey
+
+
+def export_zipline(bundle: Bundle, path: str | Path, *, today: date | None = None) -> ZiplineExport:
+    """Write daily and minute bars, corporate actions and assets as an ingestion that zipline-reloaded loads.
+
+    It lies in ``PATH/data/NAME/TIMESTAMP``, named by the bundle and by when its version was committed (UTC); `path` is a
+    ``ZIPLINE_ROOT``, new or in use. All bars are read twice: nothing is written before everything is known to fit.
+
+    Parameters
+    ----------
+    today
+        Zipline's calendars but a few begin twenty years before this day; None takes the computer's.
+
+    Raises
+    ------
+    RequestError
+        The ingestion is there already; or the format cannot hold the numbers, and the message names their symbols; or two
+        symbols could not be told apart; or there is no bar to write.
+    MissingDependencyError
+        bcolz is not installed.
+    StorageError
+        The folder cannot be written; nothing is left of the ingestion.
+    """
+    import_bcolz()
+    root = Path(path).expanduser()
+    target = root / "data" / bundle.name / _folder_name(bundle.info.created_at)
+    if target.exists() or (root.exists() and not root.is_dir()):
+        raise RequestError(
+            f"{target if target.exists() else root} exists already", hint="name another output, or remove it first"
+        )
+    events = events_of(bundle)
+    bars, notes = _outgoing(bundle, events, today or datetime.now(UTC).date())
+    days, minutes = _looked_at(bars)
+    sids, spans = _assets(bundle, bars.grid, days, minutes)
+    left = sorted(set(bundle.symbols) - set(spans))
+    if left:
+        notes.append(f"{listed(left)} have no daily or minute bars that go over and were left out")
+    notes += [*limits.notes("daily", days), *limits.notes("minute", minutes), *events.notes]
+    with _new_folder(target) as folder:
+        closes = ClosesBefore(events.booked, bars.grid)
+        rows = sum(last - first + 1 for first, last in days.spans.values())
+        written = [write_daily(folder, bars.daily(), sids, bars.grid, closes, rows)]
+        written.append(write_minutes(folder, bars.minutes(), sids, minutes.decimals, bars.grid))
+        for file, said in (
+            write_events(folder, events, sids, closes, bars.grid),
+            write_equities(folder, bundle, spans, bars.grid),
+        ):
+            written.append(file)
+            notes += said
+    with translated("write", root):
+        extension, said = add_to_extension(root, register_line(bundle.name, bars.grid))
+    done = [target / file.name for file in written] + ([extension] if extension else [])
+    return ZiplineExport(
+        root=str(root),
+        bundle=bundle.name,
+        calendar_name=bundle.calendar_name,
+        first_session=min(first for first, _ in spans.values()).isoformat(),
+        last_session=max(last for _, last in spans.values()).isoformat(),
+        written=tuple(map(str, done)),
+        notes=(*notes, *said),
+        rounded_prices=days.rounded_prices + minutes.rounded_prices,
+        rounded_volumes=days.rounded_volumes + minutes.rounded_volumes,
+        left_out_bars=days.outside + minutes.outside,
+        has_minutes=bool(minutes.spans),
+    )
+
+
+def _folder_name(created_at: int) -> str:
+    return datetime.fromtimestamp(created_at, UTC).replace(tzinfo=None).isoformat().replace(":", ";")
+
+
+def _outgoing(bundle: Bundle, events: Events, today: date) -> tuple[OutgoingBars, list[str]]:
+    """Return the bars that go over, and notes on frequencies."""
+    notes = []
+    made, made_of = made_daily_bars(bundle, events.restating)
+    used = [name for name in bundle.frequencies if name in (DAILY.name, MINUTE) or name in made_of.values()]
+    if not used:
+        raise RequestError(
+            f"{bundle.reference} has neither daily nor intraday bars", hint=f"it has {', '.join(bundle.frequencies)}"
+        )
+    for finer in sorted(set(made_of.values())):
+        names = sorted(symbol for symbol, name in made_of.items() if name == finer)
+        notes.append(f"daily bars of {listed(names)} were made of {finer} bars")
+    unused = [name for name in bundle.frequencies if name not in (DAILY.name, MINUTE)]
+    if unused:
+        notes.append(f"bars of {', '.join(unused)} were left out: Zipline has daily and minute bars")
+    grid = grid_of(bundle, tuple(used), today)
+    if grid.calendar.break_starts is not None and MINUTE in used:
+        notes.append(f"{grid.calendar.name} has lunch breaks, over which Zipline's windows of minutes do not reach")
+    return OutgoingBars(bundle, grid, made, events.restating), notes
+
+
+def _looked_at(bars: OutgoingBars) -> tuple[Survey, Survey]:
+    """Return what was found in daily and minute bars, all of which can be held."""
+    days = limits.survey(bars.daily())
+    minutes = limits.survey(bars.minutes(), most_decimals=limits.MOST_DECIMALS)
+    limits.refuse("daily", days, bars.bundle.reference)
+    limits.refuse("minute", minutes, bars.bundle.reference)
+    return days, minutes
+
+
+def _assets(
+    bundle: Bundle, grid: SessionGrid, days: Survey, minutes: Survey
+) -> tuple[dict[str, int], dict[str, tuple[date, date]]]:
+    """Return sids, and first and last sessions, of the assets that have daily bars: Zipline cannot do without them."""
+    spans = {}
+    for symbol, (first, last) in days.spans.items():
+        more = minutes.spans.get(symbol, (first, last))
+        spans[symbol] = (
+            grid.sessions[min(first, more[0])].item(),
+            grid.sessions[max(last, more[1])].item(),
+        )
+    return {symbol: bundle.description.assets[symbol].sid for symbol in spans}, spans
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside `target` that becomes it at the end, and of which nothing is left after an error."""
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    missing = [folder for folder in (target.parent, *target.parents) if not folder.exists()]
+    with translated("write", target):
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            temporary.rename(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            for folder in dict.fromkeys(missing):
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
