@@ -11,14 +11,19 @@ from rustybt.cli.bundle import app
 from rustybt.cli.bundle_facts import counted
 from rustybt.cli.command import command
 from rustybt.cli.options import BundleName, Reference, flag, open_store
-from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
+    from rustybt.data.bundles.zipline_export import ZiplineExport
 
-To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="csv, parquet, arrow or duckdb.", show_default=False)]
+To = Annotated[
+    str, typer.Option("--to", metavar="FORMAT", help="csv, parquet, arrow, duckdb or zipline.", show_default=False)
+]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="New directory to write.", show_default=False)
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="New directory to write; for zipline a ZIPLINE_ROOT.", show_default=False
+    ),
 ]
 ImportPath = Annotated[Path, typer.Argument(metavar="DIR", help="What `bundle export` wrote.", show_default=False)]
 ImportAs = Annotated[
@@ -37,21 +42,38 @@ Tag = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tag.", sho
 
 @command(app)
 def export(terminal: Terminal, *, reference: Reference, to: To, output: Output) -> None:
-    """Write the bars of a version to files that other tools read; numbers stay exact.
+    """Write the bars of a version to files that other tools read; numbers stay exact, or what was rounded is told.
+
+    With --to zipline the output is a ZIPLINE_ROOT, new or in use, in which zipline-reloaded finds the bundle; notes tell what
+    its format cannot hold.
 
     Example: rustybt bundle export us@3 --to parquet --output us-files
     """
-    if to == "zipline":
-        raise RequestError("export to zipline comes with a later release", hint="--to csv, parquet, arrow or duckdb")
     from rustybt.data.bundles.export import export_bundle
 
     with open_store(terminal) as store, store.open(reference) as bundle:
+        if to == "zipline":
+            from rustybt.data.bundles.zipline_export import export_zipline
+
+            _show_zipline(terminal, reference, export_zipline(bundle, output))
+            return
         written = export_bundle(bundle, to, output)
     if terminal.json:
         terminal.data({"bundle": reference, "format": to, "written": written})
     else:
         for path in written:
             terminal.line(path)
+
+
+def _show_zipline(terminal: Terminal, reference: str, done: ZiplineExport) -> None:
+    if terminal.json:
+        terminal.data({"bundle": reference, "format": "zipline", **done.to_json()})
+        return
+    for path in done.written:
+        terminal.line(path)
+    for note in done.notes:
+        terminal.note(note)
+    terminal.note(f"next: {done.next_step}")
 
 
 @command(app, "import")

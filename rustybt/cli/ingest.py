@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,21 @@ From = Annotated[
         autocompletion=complete_bundles,
         show_default=False,
     ),
+]
+
+Registered = Annotated[
+    str, typer.Argument(metavar="NAME", help="What the bundle is registered as.", show_default=False)
+]
+Extension = Annotated[
+    str | None,
+    typer.Option(
+        "--extension",
+        metavar="FILE",
+        help="File that registers it; $ZIPLINE_ROOT/extension.py or ~/.zipline/extension.py if absent.",
+    ),
+]
+Written = Annotated[
+    str | None, typer.Option("--frequency", metavar="F", help="1d or 1m; all that is written if absent.")
 ]
 
 
@@ -127,6 +143,67 @@ def csvdir(
         "currency": currency,
     }
     return ingest(terminal, "csvdir", options, request, plan=plan, strict=strict, replace=replace)
+
+
+@command(app)
+def quandl(
+    terminal: Terminal,
+    *,
+    path: Path_,
+    bundle: Bundle = "quandl",
+    symbols: Symbols = None,
+    symbols_file: SymbolsFile = None,
+    start: Start = None,
+    end: End = None,
+    plan: Plan = False,
+    strict: Strict = False,
+    replace: Replace = False,
+    calendar: Calendar = None,
+    venue: Venue = None,
+    currency: Currency = None,
+) -> int:
+    """Read a table of Quandl's WIKI prices, CSV or zip, with its dividends and splits; prices are stored as traded.
+
+    Example: rustybt ingest quandl --path WIKI_PRICES.zip --bundle quandl
+    """
+    request = _request(bundle, symbols, symbols_file, start, end, "1d")
+    options = {"path": path, "calendar": calendar, "venue": venue, "currency": currency}
+    return ingest(terminal, "quandl", options, request, plan=plan, strict=strict, replace=replace)
+
+
+@command(app)
+def registered(
+    terminal: Terminal,
+    name: Registered,
+    *,
+    extension: Extension = None,
+    bundle: Bundle = "",
+    symbols: Symbols = None,
+    symbols_file: SymbolsFile = None,
+    start: Start = None,
+    end: End = None,
+    frequency: Written = None,
+    plan: Plan = False,
+    strict: Strict = False,
+    replace: Replace = False,
+    calendar: Calendar = None,
+) -> int:
+    """Run the function that Zipline's extension.py registers under NAME, and store what it writes in the bundle of that name.
+
+    The file is your own program and is executed as such; it needs no Zipline, and no change. What it prints goes to stderr.
+
+    Example: rustybt ingest registered my-bundle --extension ~/.zipline/extension.py
+    """
+    request = _request(bundle or name, symbols, symbols_file, start, end, "1d")
+    options = {
+        "bundle": name,
+        "extension": extension,
+        "calendar": calendar,
+        "show_progress": terminal.show_progress and not terminal.quiet,
+        "output": sys.stderr,
+    }
+    request["frequency"] = frequency
+    return ingest(terminal, "registered", options, request, plan=plan, strict=strict, replace=replace)
 
 
 @command(app, "bundle")
@@ -314,7 +391,7 @@ def retry_command(
     flags: Sequence[str] = (),
 ) -> str:
     """Return the command that fetches only these symbols again; empty for none, and for files, which do not change by asking."""
-    if not symbols or source_name in ("bundle", "csv", "csvdir"):
+    if not symbols or source_name in ("bundle", "csv", "csvdir", "quandl", "registered"):
         return ""
     words = ["rustybt", "ingest", source_name, "--bundle", request["bundle"], "--symbols", ",".join(symbols)]
     for key in ("start", "end"):

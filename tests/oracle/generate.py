@@ -23,7 +23,9 @@ _ROOT = tempfile.TemporaryDirectory(prefix="oracle-")
 os.environ["ZIPLINE_ROOT"] = _ROOT.name
 
 import datasets  # noqa: E402
+import load_exported  # noqa: E402
 import pandas as pd  # noqa: E402
+import zipline_bundle  # noqa: E402
 from scenarios import GOLDENS, SCENARIOS, Scenario, benchmark, held, moment, run_dates  # noqa: E402
 from zipline import run_algorithm  # noqa: E402
 from zipline.data.bundles import ingest, register  # noqa: E402
@@ -172,6 +174,9 @@ def main() -> None:
         write(scenario, perf, folder)
         fills = sum(len(cell) for cell in perf["transactions"])
         sys.stdout.write(f"{scenario.name}: {len(perf)} sessions, {fills} transactions\n")
+    if not arguments.names:
+        zipline_bundle.write(folder)
+        load_exported.write(folder)
 
 
 if __name__ == "__main__":

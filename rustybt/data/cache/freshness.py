@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE_SECONDS = 60.0
 
 #: Whose bars lie on this machine.
-LOCAL_SOURCES = ("csv", "csvdir", "frame", "bundle")
+LOCAL_SOURCES = ("csv", "csvdir", "quandl", "registered", "frame", "bundle")
 _SHORTEST_TTL_SECONDS, _LONGEST_TTL_SECONDS = 300.0, 3_600.0
 
 

@@ -12,6 +12,8 @@ from rustybt.__about__ import __version__
 from rustybt.data.bundles.layout import folder_of
 from rustybt.data.bundles.names import bundle_of_path
 from rustybt.data.bundles.store import BundleStore
+from rustybt.data.polars.old_writes import NAME, OldWrite
+from rustybt.deprecations import warn_deprecated
 from rustybt.errors import DataQualityError
 from rustybt.market.bars import check_bars, sort_bars
 from rustybt.market.frequency import DAILY, MINUTE, Frequency
@@ -31,6 +33,8 @@ class ParquetWriter:
     ----------
     bundle_path
         Folder of the bundle: its last part is the bundle's name, its parent the home.
+    enable_metadata_catalog
+        Deprecated, without effect: every write is recorded in the home's database.
 
     Raises
     ------
@@ -38,7 +42,13 @@ class ParquetWriter:
         The last part is not a bundle name.
     """
 
-    def __init__(self, bundle_path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        bundle_path: str | os.PathLike[str],
+        enable_metadata_catalog: bool | None = None,  # noqa: FBT001  the old signature
+    ) -> None:
+        if enable_metadata_catalog is not None:
+            warn_deprecated(f"{NAME}(enable_metadata_catalog=)")
         home, self.bundle_name = bundle_of_path(Path(bundle_path))
         self._store = BundleStore(home)
         self._frequency: Frequency = DAILY
@@ -49,12 +59,17 @@ class ParquetWriter:
         return self._store.home / folder_of(self.bundle_name, self._frequency)
 
     def write_daily_bars(self, bars: pl.DataFrame, **options: Any) -> CommitResult:
-        """Commit daily bars; see `write_bars`."""
-        return self.write_bars(bars, DAILY, **options)
+        """Commit daily bars; see `write_bars`.
+
+        Deprecated: the options compression, dataset_id, source_metadata and bundle_name, and frames of date, sid or floats.
+        """
+        call = OldWrite("write_daily_bars", bars, DAILY, options)
+        return self.write_bars(call.bars, DAILY, **call.options)
 
     def write_minute_bars(self, bars: pl.DataFrame, **options: Any) -> CommitResult:
-        """Commit minute bars, labelled by their open; see `write_bars`."""
-        return self.write_bars(bars, MINUTE, **options)
+        """Commit minute bars, labelled by their open; see `write_bars` and, of what is deprecated, `write_daily_bars`."""
+        call = OldWrite("write_minute_bars", bars, MINUTE, options)
+        return self.write_bars(call.bars, MINUTE, **call.options)
 
     def write_bars(self, bars: pl.DataFrame, frequency: str | Frequency, **options: Any) -> CommitResult:
         """Upsert contract bars (in any order) as a new version, or none when the content is equal.

@@ -12,6 +12,7 @@ import numpy as np
 
 from rustybt.data.portal.checks import FIELDS
 from rustybt.data.portal.intraday_feed import IntradayFeed
+from rustybt.data.portal.old_readers import from_old_readers
 from rustybt.data.portal.providers.resampled_bars import ResampledBars, anchor_of
 from rustybt.data.portal.providers.source_bars import SourceBars, bars_of
 from rustybt.data.portal.rows.bar_axis import BarAxis
@@ -62,7 +63,10 @@ class PolarsDataPortal:
     start, end
         Dates served, both included; by default those of the bars. History reaches back beyond `start`.
     frequency
-        Of the bars that move the clock; longer ones than those stored are made of them.
+        Of the bars that move the clock, days by default; longer ones than those stored are made of them.
+    daily_reader, minute_reader
+        Deprecated: opened bundles, or objects that can ``read``, of days and of minutes, instead of `bars`. With a minute
+        reader, minutes move the clock unless `frequency` says otherwise. They may stand third and fourth without a name.
 
     Attributes
     ----------
@@ -89,10 +93,15 @@ class PolarsDataPortal:
         symbols: Sequence[str] = (),
         start: date | None = None,
         end: date | None = None,
-        frequency: str | Frequency = DAILY,
+        frequency: str | Frequency | None = None,
+        daily_reader: Any = None,
+        minute_reader: Any = None,
     ) -> None:
-        self.use_cache = use_cache
-        self.frequency = Frequency.parse(frequency)
+        old = from_old_readers(daily_reader, minute_reader, bars, data_source, use_cache, frequency)
+        if old is not None:
+            bars, data_source, frequency = old
+        self.use_cache = bool(use_cache)
+        self.frequency = Frequency.parse(DAILY if frequency is None else frequency)
         name = getattr(calendar, "name", calendar)
         if bars is None:
             if data_source is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
+    from rustybt.data.bundles.records import Alias
     from rustybt.errors import SourceError
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
@@ -62,6 +63,8 @@ class Delivery:
         How numbers became decimals, see `rustybt.market.provenance.Provenance`.
     aliases
         What the source calls a symbol, where that differs from its canonical name.
+    former_names
+        Names that delivered symbols had on some days, or shared with others.
     failures
         Symbols that could not be delivered at all, with the reason.
     skipped
@@ -89,6 +92,7 @@ class Delivery:
     price_basis: str = "raw"
     number_rule: str = "text"
     aliases: Mapping[str, str] = field(default_factory=dict)
+    former_names: tuple[Alias, ...] = ()
     failures: Mapping[str, SourceError] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     resampled_from: str = ""
@@ -121,6 +125,7 @@ def join_deliveries(deliveries: Iterable[Delivery]) -> Delivery:
         actions=tuple(action for part in parts for action in part.actions),
         tells_all_events=all(part.tells_all_events for part in parts),
         aliases={symbol: value for part in parts for symbol, value in part.aliases.items()},
+        former_names=tuple(name for part in parts for name in part.former_names),
         failures={symbol: value for part in parts for symbol, value in part.failures.items()},
         skipped={symbol: value for part in parts for symbol, value in part.skipped.items()},
         resampled_from=next((part.resampled_from for part in parts if part.resampled_from), ""),
@@ -153,6 +158,7 @@ def split_by_symbol(delivery: Delivery) -> Iterator[tuple[str, Delivery]]:
                 price_basis=delivery.price_basis,
                 number_rule=delivery.number_rule,
                 aliases={symbol: delivery.aliases[symbol]} if symbol in delivery.aliases else {},
+                former_names=tuple(name for name in delivery.former_names if name.symbol == symbol),
                 skipped={symbol: delivery.skipped[symbol]} if symbol in delivery.skipped else {},
                 resampled_from=delivery.resampled_from,
                 first_bars={symbol: delivery.first_bars[symbol]} if symbol in delivery.first_bars else {},

@@ -16,8 +16,7 @@ from rustybt.data.sources.reading.bar_rows import FILE, LINE, BuiltBars, build_b
 from rustybt.data.sources.reading.collect import collect
 from rustybt.data.sources.reading.columns import check_column_map, find_columns
 from rustybt.data.sources.reading.frame_columns import split_frames
-from rustybt.data.sources.reading.stamp_formats import DAY, WallClock
-from rustybt.data.sources.reading.stamps import BarLabel, StampRules, Stamps
+from rustybt.data.sources.reading.stamps import BarLabel, StampRules
 from rustybt.errors import RequestError, SourceError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.calendars import canonical_name
@@ -106,12 +105,11 @@ class FrameDataSource(DataSource):
 
     def deliver(self, request: BarRequest, progress: Progress | None = None) -> Iterator[Delivery]:
         """Yield the frame's bars in batches of whole symbols."""
-        rules = StampRules(request.frequency, self._rules.timezone, self._rules.date_format, self._rules.bar_label)
         failures = self._absent(request)
         rules_used: dict[str, set[str]] = {}
-        built = [self._build(part, rules, request, rules_used) for part in self._parts if part.rows.height]
-        self._number_rules = {name: _first_rule(used) for name, used in sorted(rules_used.items())}
-        number_rule = _first_rule({rule for used in rules_used.values() for rule in used})
+        built = self.build(request, rules_used)
+        self._number_rules = {name: first_rule(used) for name, used in sorted(rules_used.items())}
+        number_rule = first_rule({rule for used in rules_used.values() for rule in used})
         pending = Delivery(
             failures=failures, actions=self._actions, price_basis=self._price_basis, number_rule=number_rule
         )
@@ -149,6 +147,11 @@ class FrameDataSource(DataSource):
                 first = Delivery()
                 if progress is not None:
                     progress("read", done, sum(spool.counts.values()))
+
+    def build(self, request: BarRequest, rules_used: dict[str, set[str]]) -> list[BuiltBars]:
+        """Return the bars of each frame, and note in `rules_used` how each column became decimals."""
+        rules = StampRules(request.frequency, self._rules.timezone, self._rules.date_format, self._rules.bar_label)
+        return [self._build(part, rules, request, rules_used) for part in self._parts if part.rows.height]
 
     def get_metadata(self) -> SourceMetadata:
         """Return what the source says of itself."""
@@ -192,7 +195,7 @@ class FrameDataSource(DataSource):
         rows = part.rows
         if request.symbols:
             rows = rows.filter(pl.col("symbol").is_in(list(request.symbols)) | pl.col("symbol").is_null())
-        stamps = _stamps(rows["timestamp"], rules)
+        stamps = rules.read_typed(rows["timestamp"])
         if request.frequency.is_intraday and rows.height and not stamps.has_time:
             raise RequestError(
                 f"the timestamps are dates without a time, which cannot be bars of {request.frequency}",
@@ -274,26 +277,6 @@ def _as_text(values: pl.Series) -> pl.Series:
     return pl.Series(values.name, texts, dtype=pl.String)
 
 
-def _stamps(values: pl.Series, rules: StampRules) -> Stamps:
-    """Return the labels of a column of dates, date-times, text or Unix numbers."""
-    dtype = values.dtype
-    if dtype == pl.Date:
-        return rules.label(WallClock(values.cast(pl.Datetime("us")).to_physical()), values.is_null())
-    if isinstance(dtype, pl.Datetime):
-        wall = values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_physical()
-        offset = None
-        if dtype.time_zone is not None:
-            offset = (
-                wall
-                - values.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us")).to_physical()
-            )
-        has_time = bool((wall % DAY != 0).any())
-        return rules.label(WallClock(wall, offset, has_time), values.is_null())
-    if dtype == pl.String or dtype.is_integer() or dtype == pl.Null:
-        return rules.read(values.cast(pl.String))
-    raise RequestError(f"the timestamp column holds {dtype}, which is no time", hint="use datetimes, dates or ISO text")
-
-
 def _recording(rules_used: dict[str, set[str]], decimals: frozenset[str]) -> Callable[[pl.Series], ParsedDecimals]:
     def parse(values: pl.Series) -> ParsedDecimals:
         parsed, rule = to_contract(values)
@@ -303,5 +286,6 @@ def _recording(rules_used: dict[str, set[str]], decimals: frozenset[str]) -> Cal
     return parse
 
 
-def _first_rule(used: set[str]) -> str:
+def first_rule(used: set[str]) -> str:
+    """Return the rule that a mixed frame is recorded under, see `rustybt.market.provenance.Provenance`."""
     return next((rule for rule in _RULE_ORDER if rule in used), "text")

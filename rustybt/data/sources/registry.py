@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -73,6 +74,8 @@ class _Entry:
         Extra of rustybt that installs it.
     problem
         Why the entry is refused.
+    newest_python
+        The last Python that the optional package has wheels for; None where it keeps up.
     """
 
     name: str
@@ -83,6 +86,7 @@ class _Entry:
     origin: str = BUILT_IN
     aliases: tuple[str, ...] = ()
     problem: str = ""
+    newest_python: tuple[int, int] | None = None
 
     @property
     def pip_command(self) -> str:
@@ -103,9 +107,7 @@ class _Entry:
         if self.problem:
             raise RequestError(f"source {self.name} cannot be used: {self.problem}", source=self.name)
         if self.needs and find_spec(self.needs) is None:
-            raise MissingDependencyError(
-                f"source {self.name} needs the package {self.needs}", hint=self.pip_command, source=self.name
-            )
+            raise self._missing()
         try:
             found: Any = importlib.import_module(self.module)
             for part in self.attribute.split("."):
@@ -128,11 +130,24 @@ class _Entry:
             )
         return found
 
+    def _missing(self) -> MissingDependencyError:
+        what = f"source {self.name} needs the package {self.needs}"
+        if self.newest_python is None or sys.version_info[:2] <= self.newest_python:
+            return MissingDependencyError(what, hint=self.pip_command, source=self.name)
+        here, newest = (".".join(map(str, version)) for version in (sys.version_info[:2], self.newest_python))
+        return MissingDependencyError(
+            f"{what}, which has no wheels for Python {here}",
+            hint=f"use Python {newest} or older: {self.pip_command}",
+            source=self.name,
+        )
+
 
 _BUILT_INS = (
     _Entry("bundle", "rustybt.data.sources.bundle_source", "BundleDataSource"),
     _Entry("csv", "rustybt.data.sources.csv.source", "CSVDataSource"),
     _Entry("csvdir", "rustybt.data.sources.csvdir", "CSVDirDataSource"),
+    _Entry("quandl", "rustybt.data.sources.quandl", "QuandlDataSource"),
+    _Entry("registered", "rustybt.data.sources.registered.source", "RegisteredBundleSource"),
     _Entry("frame", "rustybt.data.sources.frame", "FrameDataSource"),
     _Entry(
         "yfinance", "rustybt.data.sources.yfinance", "YFinanceDataSource", "yfinance", "yfinance", aliases=("yahoo",)
@@ -141,10 +156,13 @@ _BUILT_INS = (
     _Entry("polygon", "rustybt.data.sources.polygon", "PolygonDataSource", "massive", "polygon", aliases=("massive",)),
     _Entry("alpaca", "rustybt.data.sources.alpaca", "AlpacaDataSource", "alpaca", "alpaca"),
     _Entry("alphavantage", "rustybt.data.sources.alphavantage", "AlphaVantageDataSource"),
+    _Entry(
+        "zipline", "rustybt.data.sources.zipline.source", "ZiplineDataSource", "bcolz", "zipline", newest_python=(3, 12)
+    ),
 )
 
 
-def get_source(name: str, **options: Any) -> DataSource:
+def get_source(name: str, /, **options: Any) -> DataSource:
     """Return a new source.
 
     Parameters
@@ -200,7 +218,7 @@ def list_sources() -> list[SourceInfo]:
     return [_info(entry) for entry in _entries()]
 
 
-def source_info(name: str, **options: Any) -> SourceInfo:
+def source_info(name: str, /, **options: Any) -> SourceInfo:
     """Return one source; its limits may depend on `options`, such as ``exchange="kraken"``.
 
     Raises

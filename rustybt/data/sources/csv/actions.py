@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _KINDS = {"dividend": "cash_dividend", "cash": "cash_dividend"}
 _COLUMNS = ("symbol", "kind", "ex_date", "ratio", "amount", "currency", "declared_date", "record_date", "pay_date")
 _DATES = ("declared_date", "record_date", "pay_date")
+# Spellings that say nothing, which almost every row has; a dividend of 1 is one, a split of 1 is none.
+_NOTHING = ["0", "0.0", "0.00", ""]
+_QUIET = {"dividend": _NOTHING, "split": [*_NOTHING, "1", "1.0"]}
 
 
 def read_actions(path: str | os.PathLike[str], limits: Limits | None = None) -> tuple[CorporateAction, ...]:
@@ -122,17 +125,21 @@ def _ratio(text: str) -> tuple[Decimal, Decimal]:
 
 
 def actions_of_rows(
-    rows: pl.DataFrame, rules: StampRules, request: BarRequest, currency: str, labels: list[str]
+    rows: pl.DataFrame, rules: StampRules, request: BarRequest, currency: str, labels: list[str], source: str = "csvdir"
 ) -> tuple[list[CorporateAction], pl.DataFrame]:
     """Return the events in the text columns `dividend` and `split`, and the rows whose event cannot be read.
 
     A split of 2 is two new shares for one, as Zipline's csvdir has it; 1 and 0 are none, and so is a dividend of 0. The date is
     the one printed in the row, in minute files as well.
+
+    Parameters
+    ----------
+    source
+        Who says so, see `CorporateAction`.
     """
     named = [name for name in ("dividend", "split") if name in rows.columns]
-    quiet = ["0", "0.0", "0.00", "", "1", "1.0"]
     loud = pl.any_horizontal(
-        pl.lit(value=False), *(pl.col(name).is_not_null() & ~pl.col(name).is_in(quiet) for name in named)
+        pl.lit(value=False), *(pl.col(name).is_not_null() & ~pl.col(name).is_in(_QUIET[name]) for name in named)
     )
     rows = rows.filter(loud)
     stamps = replace(rules, frequency=DAILY).read(rows["timestamp"])
@@ -142,7 +149,7 @@ def actions_of_rows(
     for row in rows.iter_rows(named=True):
         for name in named:
             try:
-                event = _row_event(row["symbol"], name, row[name], row["ex_date"].date(), currency)
+                event = _row_event(row["symbol"], name, row[name], row["ex_date"].date(), currency, source)
             except (RustybtError, ValueError, InvalidOperation):
                 where = f"{labels[row['file']]}:{row[LINE]}"
                 bad.append((row["symbol"], row["timestamp"], f"{name} cannot be read", where, str(row[name])[:200]))
@@ -152,14 +159,16 @@ def actions_of_rows(
     return list(events.values()), pl.DataFrame(bad, schema=QUARANTINE_SCHEMA, orient="row")
 
 
-def _row_event(symbol: str, name: str, text: str | None, ex_date: date, currency: str) -> CorporateAction | None:
+def _row_event(
+    symbol: str, name: str, text: str | None, ex_date: date, currency: str, source: str
+) -> CorporateAction | None:
     value = Decimal((text or "0").strip())
     if value == 0:
         return None
     if name == "dividend":
-        return CorporateAction.cash_dividend(symbol, ex_date, value, currency, source="csvdir")
+        return CorporateAction.cash_dividend(symbol, ex_date, value, currency, source=source)
     new, old = _ratio(format(value, "f"))
-    return None if new == old else CorporateAction.split(symbol, ex_date, new, old, source="csvdir")
+    return None if new == old else CorporateAction.split(symbol, ex_date, new, old, source=source)
 
 
 def check_actions(actions: object, limits: Limits | None = None) -> tuple[tuple[CorporateAction, ...], Path | None]:

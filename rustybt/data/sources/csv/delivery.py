@@ -307,8 +307,9 @@ class CsvDelivery:
             quarantined = quarantined.vstack(item.quarantined)
             flags.append((item.missing_volume, item.bars.height))
             if self._form.event_columns:
+                currency = self._contents.attributes.currency
                 found, unread = actions_of_rows(
-                    rows, self._rules, self._request, self._contents.attributes.currency, self._labels
+                    rows, self._rules, self._request, currency, self._labels, self._form.event_columns
                 )
                 actions += found
                 quarantined = quarantined.vstack(unread)

@@ -14,8 +14,8 @@ from rustybt.errors import BadResponseError, RequestError, SourceError, SourceUn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-COMPRESSIONS = ("gz", "bz2", "xz", "zst")
-_NAME = re.compile(r"(?P<stem>.+?)(?:\.(?P<kind>csv|tsv|txt))?(?:\.(?P<packed>gz|bz2|xz|zst))?", re.IGNORECASE)
+COMPRESSIONS = ("gz", "bz2", "xz", "zst", "zip")
+_NAME = re.compile(r"(?P<stem>.+?)(?:\.(?P<kind>csv|tsv|txt))?(?:\.(?P<packed>gz|bz2|xz|zst|zip))?", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -165,4 +165,6 @@ def _nearby(target: Path) -> str:
 def _csvdir_hint(target: Path) -> str:
     if (target / "daily").is_dir() or (target / "minute").is_dir():
         return f"it has Zipline's csvdir layout: rustybt ingest csvdir --csvdir {target}"
-    return "files must end in .csv, .tsv or .txt (also .gz, .bz2, .xz, .zst); a glob reaches below: 'DIR/**/*.csv'"
+    return (
+        "files must end in .csv, .tsv or .txt (also .gz, .bz2, .xz, .zst, .zip); a glob reaches below: 'DIR/**/*.csv'"
+    )

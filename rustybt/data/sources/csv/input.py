@@ -13,7 +13,7 @@ from rustybt.data.sources.csv.reading import Block, CsvBytes, Limits, check_text
 from rustybt.data.sources.csv.table import Header, TextTable, parse_rows, read_header, split_record
 from rustybt.data.sources.delivery import empty_quarantine
 from rustybt.data.sources.reading.bar_rows import FILE, LINE, ragged_quarantine
-from rustybt.data.sources.reading.columns import Columns, find_columns
+from rustybt.data.sources.reading.columns import Columns, field_of, find_columns
 from rustybt.data.sources.reading.stamp_formats import StampFamily, family_of
 from rustybt.errors import BadResponseError, SourceError
 from rustybt.market.bars import join_frames
@@ -32,14 +32,26 @@ _JOINED_BYTES, _JOINED_MINIMUM, _USUAL_RATIO = 32 * 2**20, 2**20, 20
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """How the files are written, as far as the caller says so; None is found out."""
+    """How the files are written, as far as the caller says so; None is found out.
+
+    Parameters
+    ----------
+    event_columns
+        Who says what the columns dividend and split hold, the source's name; empty leaves them alone.
+    named_by_file
+        Zipline's csvdir: the first column is the date, whatever it is called, and a file's name is its symbol.
+    required
+        Fields that a file must have beside the date and the prices.
+    """
 
     column_map: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
     encoding: str | None = None
     skip_lines: int = 0
     limits: Limits = field(default_factory=Limits)
-    event_columns: bool = False
+    event_columns: str = ""
+    named_by_file: bool = False
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +112,37 @@ def _try_head(file: InputFile, form: CsvFormat) -> Head | SourceError:
 def read_head(block: Block, file: InputFile, form: CsvFormat) -> Head:
     """Return what the first block of a file says of it."""
     header = read_header(block, file.label, form.separator, form.skip_lines)
-    columns = find_columns(header.names, form.column_map, file.label)
+    columns = _columns(header.names, file.label, form)
     body = block.data[header.size_bytes : header.size_bytes + 4_096]
     first = body.lstrip(b"\r\n").partition(b"\n")[0].decode(errors="replace").rstrip("\r")
     record = split_record(first, header.separator)
     position = columns.positions["timestamp"]
     return Head(file, header, columns, family_of(record[position]) if position < len(record) else None)
+
+
+def _columns(names: Sequence[str], label: str, form: CsvFormat) -> Columns:
+    """Return which column is which field, as the source's layout has it.
+
+    Raises
+    ------
+    BadResponseError
+        See `find_columns`; or the layout needs a column that is not there.
+    """
+    given = form.column_map
+    if form.named_by_file and "timestamp" not in given and not field_of(names[0]):
+        given = {"timestamp": names[0], **given}
+    columns = find_columns(names, given, label)
+    if form.named_by_file and "symbol" in columns and "symbol" not in given:
+        positions = dict(columns.positions)
+        columns = Columns(positions, (*columns.unused, names[positions.pop("symbol")]))
+    missing = [name for name in form.required if name not in columns]
+    if missing:
+        raise BadResponseError(
+            f"{label} has no column for {', '.join(missing)}; its columns are {', '.join(map(repr, names[:20]))}",
+            hint="rustybt ingest csv --path FILE reads bars of other layouts",
+            missing=missing,
+        )
+    return columns
 
 
 def fields_of(head: Head, form: CsvFormat) -> dict[str, int]:

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import stat
+import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -27,7 +28,7 @@ _BOMB_BYTES = 64 * 2**20
 _BOMB_RATIO = 200
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_UNPACK_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+_UNPACK_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class CsvBytes:
             with _open(self._file) as handle:
                 hashing = _Hashing(handle)
                 packed = self._file.compression
-                stream: Any = _unpacker(packed, hashing) if packed else hashing
+                stream: Any = self._stream(handle, hashing)
                 chunk = stream.read(self._block_bytes)
                 while True:
                     total += len(chunk)
@@ -171,7 +172,7 @@ class CsvBytes:
                     if not following:
                         break
                     chunk = following
-                self.sha256 = hashing.finish()
+                self.sha256 = hashing.finish(start_anew=packed == "zip")
         except _UNPACK_ERRORS as error:
             raise self._malformed(None, f"is no whole .{self._file.compression} file: {error}") from error
         except OSError as error:
@@ -180,6 +181,24 @@ class CsvBytes:
             raise SourceUnavailableError(
                 f"cannot read {self._file.label}: {error.strerror or error}", file=self._file.label
             ) from error
+
+    def _stream(self, handle: IO[bytes], hashing: _Hashing) -> Any:
+        if self._file.compression == "zip":
+            return self._member(handle)
+        return _unpacker(self._file.compression, hashing) if self._file.compression else hashing
+
+    def _member(self, handle: IO[bytes]) -> IO[bytes]:
+        """Open the one file of a zip archive."""
+        archive = zipfile.ZipFile(handle)
+        members = [
+            item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith("__MACOSX/")
+        ]
+        if len(members) != 1:
+            raise self._malformed(None, f"holds {len(members)} files, not one", hint="unpack it, and name the CSV")
+        try:
+            return archive.open(members[0])
+        except (NotImplementedError, RuntimeError) as error:  # another compression, or a password
+            raise self._malformed(None, f"cannot be unpacked: {error}", hint="unpack it, and name the CSV") from error
 
     def _malformed(self, line: int | None, what: str, hint: str | None = None) -> BadResponseError:
         where = self._file.label if line is None else f"{self._file.label} line {line}"
@@ -285,8 +304,10 @@ class _Hashing(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
-    def finish(self) -> str:
-        """Return the hash of the whole file, reading what an unpacker left unread."""
+    def finish(self, *, start_anew: bool = False) -> str:
+        """Return the hash of the whole file, reading what an unpacker left unread; all of an archive, read from its end."""
+        if start_anew:
+            self._handle.seek(0)
         while self.read(BLOCK_BYTES):
             pass
         return self._hash.hexdigest()

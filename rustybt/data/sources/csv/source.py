@@ -45,7 +45,7 @@ class CSVDataSource(DataSource):
     Parameters
     ----------
     path
-        File, directory (its .csv, .tsv and .txt files, also packed as .gz, .bz2, .xz or .zst) or glob.
+        File, directory (its .csv, .tsv and .txt files, also packed as .gz, .bz2, .xz, .zst or .zip) or glob.
     column_map
         Field to column, such as ``{"close": "Last"}``; the other way round is understood as well.
     timezone
@@ -88,7 +88,10 @@ class CSVDataSource(DataSource):
 
     name: ClassVar[str] = "csv"
     is_local: ClassVar[bool] = True
+    # See `CsvFormat`; sources of a fixed layout have others.
     _event_columns: ClassVar[bool] = False
+    _named_by_file: ClassVar[bool] = False
+    _required: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -126,7 +129,9 @@ class CSVDataSource(DataSource):
             check_encoding(encoding),
             _whole(skip_lines, "skip_lines", 0),
             limits,
-            self._event_columns,
+            self.name if self._event_columns else "",
+            self._named_by_file,
+            self._required,
         )
         self._rules = StampRules(DAILY, timezone, date_format, bar_label)
         if price_basis not in PRICE_BASES:

@@ -13,6 +13,7 @@ from rustybt.market.quality_rules import OFF_SESSION
 if TYPE_CHECKING:
     import polars as pl
 
+    from rustybt.data.bundles.records import Alias
     from rustybt.data.sources.delivery import Delivery
     from rustybt.market.assets import AssetAttributes
     from rustybt.market.corporate_actions import CorporateAction
@@ -40,6 +41,7 @@ class Findings:
         self.actions: list[CorporateAction] = []
         self.assets: dict[str, AssetAttributes] = {}
         self.aliases: dict[str, str] = {}
+        self.former_names: list[Alias] = []
         #: Symbols that were asked for and answered, with bars or without.
         self.answered: list[str] = []
         self.files: dict[str, str] = {}
@@ -62,6 +64,7 @@ class Findings:
         self.failures.update(delivery.failures)
         self.assets.update(delivery.assets)
         self.aliases.update(delivery.aliases)
+        self.former_names += delivery.former_names
         self.actions += delivery.actions
         self.files.update(delivery.files)
         self.notes += [note for note in delivery.notes if note not in self.notes]

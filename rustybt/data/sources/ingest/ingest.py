@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rustybt.data.bundles.records import CommitResult
+    from rustybt.data.bundles.records import Alias, CommitResult
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.sources.base import DataSource, Progress
     from rustybt.errors import SourceError
@@ -125,6 +125,7 @@ class Ingest:
                 assets=lambda: self._found.assets,
                 price_basis=first.price_basis,
                 actions=self._actions_of_delivered,
+                aliases=self._names_of_delivered,
                 quality=self._found.quality,
                 replace=replace,
                 op_id=op_id,
@@ -158,6 +159,10 @@ class Ingest:
     def _actions_of_delivered(self) -> list[CorporateAction]:
         """Return the events of symbols that have bars now; an event of another symbol has nothing to explain."""
         return actions_of(self._found, self._given_actions)
+
+    def _names_of_delivered(self) -> list[Alias]:
+        delivered = set(self._found.symbols)
+        return [name for name in self._found.former_names if name.symbol in delivered]
 
 
 class IngestOutcome:

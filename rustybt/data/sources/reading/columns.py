@@ -27,8 +27,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "low": ("low", "l", "low price", "3. low"),
     "close": ("close", "c", "close price", "closing price", "close/last", "last", "4. close"),
     "volume": ("volume", "v", "vol", "vol.", "5. volume"),
-    "dividend": ("dividend", "dividends"),
-    "split": ("split", "splits", "stock splits"),
+    "dividend": ("dividend", "dividends", "ex-dividend", "ex dividend"),
+    "split": ("split", "splits", "stock splits", "split ratio"),
 }
 
 
@@ -123,6 +123,14 @@ def find_columns(header: Sequence[str], column_map: Mapping[str, str], where: st
         )
     used = set(positions.values())
     return Columns(positions, tuple(name for i, name in enumerate(header) if i not in used and name.strip()))
+
+
+def field_of(name: str) -> str | None:
+    """Return the field that a column of this name is read as; None where the name says nothing."""
+    plain = _plain(name)
+    if plain in _TIMESTAMP_NAMES:
+        return "timestamp"
+    return next((field for field, names in _NAMES.items() if plain in names), None)
 
 
 def _mapped(header: Sequence[str], plain: Sequence[str], field: str, column: str, where: str) -> int:

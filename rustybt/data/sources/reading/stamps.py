@@ -84,6 +84,33 @@ class StampRules:
         clock = read_wall_clock(text, self.date_format, column_family(text) or "iso", order)
         return self.label(clock, missing=text.is_null())
 
+    def read_typed(self, values: pl.Series) -> Stamps:
+        """Return the labels of a column of dates, date-times, text or Unix numbers.
+
+        A date-time with a zone shows the clock of that zone, one without is UTC.
+
+        Raises
+        ------
+        RequestError
+            The column holds no times.
+        """
+        dtype = values.dtype
+        if dtype == pl.Date:
+            return self.label(WallClock(values.cast(pl.Datetime("us")).to_physical()), values.is_null())
+        if isinstance(dtype, pl.Datetime):
+            wall = values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_physical()
+            offset = None
+            if dtype.time_zone is not None:
+                utc = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+                offset = wall - utc.cast(pl.Datetime("us")).to_physical()
+            has_time = bool((wall % DAY != 0).any())
+            return self.label(WallClock(wall, offset, has_time), values.is_null())
+        if dtype == pl.String or dtype.is_integer() or dtype == pl.Null:
+            return self.read(values.cast(pl.String))
+        raise RequestError(
+            f"the timestamp column holds {dtype}, which is no time", hint="use datetimes, dates or ISO text"
+        )
+
     def label(self, clock: WallClock, missing: pl.Series) -> Stamps:
         """Return the labels that wall clocks mean under these rules."""
         given, clock = clock, _within_years(clock)

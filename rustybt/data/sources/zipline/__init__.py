@@ -1,0 +1,1 @@
+"""Zipline's own bundles, read in place."""
