@@ -49,7 +49,9 @@ def test_after_a_migration_it_has_nothing_to_do(tree, migrate):
     before = snapshot(tree)
     assert migrate("--dry-run")[0] in DONE
     # Whoever reads a database that has a log marks so in the log's index, where there is one already.
-    assert [line for line in changes(before, snapshot(tree)) if line != "home/.rustybt/metadata.sqlite-shm changed"] == []
+    assert [
+        line for line in changes(before, snapshot(tree)) if line != "home/.rustybt/metadata.sqlite-shm changed"
+    ] == []
 
 
 def test_a_root_that_may_not_be_written_is_read_all_the_same(tree, root, home, migrate):

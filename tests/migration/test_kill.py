@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.migration.homes import add_native, bytes_of
+from tests.migration.homes import add_native, bytes_of, settle
 from tests.migration.old_store import build_old_store
 from tests.migration.snapshot import changes, snapshot
 from tests.migration.truth import assert_nothing_lost, differences, new_facts
@@ -81,6 +81,7 @@ def case(root, home, place, rustybt):
     build_old_store(root, shapes=SHAPES, bundles=2)
     for name in ("native", "us-0"):
         add_native(rustybt, place, name)
+    settle(home)
     return Case(root, home)
 
 

@@ -96,9 +96,11 @@ def test_what_was_migrated_can_be_listed_checked_and_read(everything, command):
         assert command("bundle", "info", name, *home).status == 0
 
 
-def test_a_symbol_of_two_datasets_is_there_once_and_has_both_frequencies(everything):
+def test_a_symbol_of_two_datasets_has_both_frequencies_and_what_either_said_of_it(everything):
     rows = [row for row in new_facts(everything.home)["bundle_symbols"] if row["bundle_name"][1] == "both-frequencies"]
-    assert sorted(row["symbol"][1] for row in rows) == ["S00", "S01", "S02"]
+    assert {row["symbol"][1] for row in rows} == {"S00", "S01", "S02"}
+    kept = [row for row in new_facts(everything.home)["migrated_symbols"] if row["symbol_id"][1] in (1, 101)]
+    assert {("S00", "NASDAQ"), ("S00", "NYSE")} <= {(row["symbol"][1], row["exchange"][1]) for row in kept}
     kept = {key[1:3] for key in new_bars(everything.home) if key[0] == "both-frequencies"}
     assert kept == {(frequency, name) for frequency in ("1d", "1m") for name in ("S00", "S01", "S02")}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.migration.homes import add_native, as_text, bytes_of
+from tests.migration.homes import add_native, as_text, bytes_of, settle
 from tests.migration.old_store import build_old_store
 from tests.migration.snapshot import changes, snapshot
 from tests.migration.truth import assert_nothing_lost, new_facts
@@ -20,9 +20,10 @@ def old(root):
 
 
 @pytest.fixture
-def native(place, rustybt):
+def native(place, home, rustybt):
     for name in ("native", "us-0"):
         add_native(rustybt, place, name)
+    settle(home)
 
 
 def backup_folder(place, name):

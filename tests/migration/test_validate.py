@@ -24,7 +24,11 @@ OLD_CHANGES = [
     (BUNDLE, "UPDATE date_ranges SET end_date = end_date + 1", ("us-0", "date_ranges")),
     (BUNDLE, "UPDATE checksums SET checksum = CAST(checksum AS BLOB)", ("us-0", "checksums")),
     ("data/gone/metadata.db", "UPDATE backtest_cache_links SET linked_at = 0 WHERE id = 2", ("gone", "links")),
-    ("data/gone/metadata.db", "UPDATE cache_entries SET access_count = 0 WHERE cache_key = 'gone-2'", ("gone-2",)),
+    (
+        "data/gone/metadata.db",
+        "UPDATE cache_entries SET access_count = 0 WHERE cache_key = 'gone-2'",
+        ("gone", "cache_entries"),
+    ),
     (BUNDLE, "UPDATE cache_statistics SET hit_count = hit_count + 1", ("us-0", "cache_statistics")),
 ]
 #: Done to the new side: statement, words that the answer must hold.
@@ -36,12 +40,12 @@ NEW_CHANGES = [
     ("DELETE FROM bundle_cache WHERE cache_key = 'gone-2'", ("bundle_cache", "gone-2")),
     ("UPDATE bundle_cache SET size_bytes = 1 WHERE cache_key = 'gone-2'", ("bundle_cache", "gone-2")),
     ("UPDATE cache_statistics SET miss_count = 0 WHERE miss_count > 0", ("cache_statistics",)),
-    ("DELETE FROM migrated_symbols WHERE position = 1", ("migrated_symbols",)),
-    ("UPDATE migrated_checksums SET last_updated = 0 WHERE position = 0", ("migrated_checksums",)),
-    ("UPDATE migrated_quality SET row_count = CAST(row_count AS TEXT) WHERE position = 0", ("migrated_quality",)),
-    ("DELETE FROM migrated_backtest_links WHERE position = 0", ("migrated_backtest_links",)),
-    ("UPDATE migrated_datasets SET extra = '{}' WHERE extra IS NOT NULL", ("migrated_datasets",)),
-    ("UPDATE migrated_provenance SET checksum = NULL WHERE position = 1", ("migrated_provenance",)),
+    ("DELETE FROM migrated_symbols WHERE position = 1", ("symbols",)),
+    ("UPDATE migrated_checksums SET last_updated = 0 WHERE position = 0", ("checksums",)),
+    ("UPDATE migrated_quality SET row_count = CAST(row_count AS TEXT) WHERE position = 0", ("data_quality_metrics",)),
+    ("DELETE FROM migrated_backtest_links WHERE position = 0", ("backtest_cache_links",)),
+    ("UPDATE migrated_datasets SET extra = '{}' WHERE extra IS NOT NULL", ("datasets",)),
+    ("UPDATE migrated_provenance SET checksum = NULL WHERE position = 1", ("bundle_metadata",)),
 ]
 
 

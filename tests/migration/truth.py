@@ -19,6 +19,7 @@ Leave is given in these cases only:
   such a value in a column that may not be NULL may be missing from bundle_cache;
 - a bundle whose bars were imported may carry, in row_count and the quality columns, what its version 1 says instead. All
   of them are then the version's: no mixture. It may have symbols that only its files name;
+- a day on which nothing was counted may be missing from cache_statistics;
 - text that is no UTF-8 may be a BLOB of the same bytes;
 - a folder with Parquet files but without a database, and a name that only a check of quality mentions, may be a bundle.
 """
@@ -480,7 +481,8 @@ def _compare_statistics(old, new, native):
             kind, value = row.get(name, NULL)
             sums[int(moment // DAY * DAY)][name] += value if kind in ("integer", "real") else 0
     got = {row["stat_date"][1]: row for row in new["cache_statistics"]}
-    yield from (f"cache_statistics lacks the day {day}" for day in set(sums) - set(got))
+    counted = {day for day, values in sums.items() if any(values.values())}
+    yield from (f"cache_statistics lacks the day {day}" for day in counted - set(got))
     yield from (f"cache_statistics has the day {day}, which nobody had" for day in set(got) - set(sums))
     for day in set(got) & set(sums):
         for name, kind in zip(names, ("integer", "integer", "real"), strict=True):

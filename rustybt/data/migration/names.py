@@ -30,8 +30,14 @@ def new_names(old: Iterable[str], known: Mapping[str, str], taken: Collection[st
     """
     found = {name: known[name] for name in old if name in known}
     used = {*taken, *(name.casefold() for name in found.values())}
-    waiting = sorted({*old} - found.keys(), key=lambda name: (not _is_allowed(name), name))
+    waiting = sorted({*old} - found.keys())
     for name in waiting:
+        if _is_allowed(name) and name.casefold() not in used:
+            found[name] = name
+            used.add(name.casefold())
+    for name in waiting:
+        if name in found:
+            continue
         stem = _allowed(name)
         new, number = stem, 1
         while new.casefold() in used:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from rustybt.data.bundles.metadata_store import migrated, versions
+from rustybt.data.bundles.metadata_store.traceless import read_without_trace
 from rustybt.data.migration.bars import OldFile, find_files, infer_calendar
 from rustybt.data.migration.merged import merge
 from rustybt.data.migration.names import new_names
@@ -135,6 +136,8 @@ class Planner:
         Whether bars are brought over too.
     patience_seconds
         How long to wait for a program that has locked an old database.
+    leave_no_trace
+        Make no file in the home either, as SQLite does to read.
     """
 
     def __init__(
@@ -145,8 +148,10 @@ class Planner:
         with_data: bool = True,
         patience_seconds: float = 5.0,
         progress: Progress | None = None,
+        leave_no_trace: bool = False,
     ) -> None:
         self._store = store
+        self._leave_no_trace = leave_no_trace
         self._with_data = with_data
         self._patience_seconds = patience_seconds
         self._progress = progress
@@ -188,7 +193,7 @@ class Planner:
         database = self._store.database
         if not database.exists():
             return
-        with database.read(snapshot=True) as connection:
+        with read_without_trace(database) if self._leave_no_trace else database.read(snapshot=True) as connection:
             present = migrated.known_names(connection)
             for bundle in migrated.load_bundles(connection, self._plan.root_key):
                 if bundle.bundle_name in present.values():

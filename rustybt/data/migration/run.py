@@ -94,7 +94,7 @@ class Migration:
         self._had_database = False
         self._staged: dict[str, _StagedBundle] = {}
 
-    def plan(self) -> Plan:
+    def plan(self, *, leave_no_trace: bool = False) -> Plan:
         """Return what there is to do; nothing is written."""
         planner = Planner(
             self._store,
@@ -102,13 +102,14 @@ class Migration:
             with_data=self._with_data,
             patience_seconds=self._patience_seconds,
             progress=self._progress,
+            leave_no_trace=leave_no_trace,
         )
         return planner.plan()
 
     def dry_run(self) -> MigrationReport:
         """Return what `run` would do; no file is made or changed."""
         started = time.perf_counter()
-        return self._report(self.plan(), started, dry_run=True)
+        return self._report(self.plan(leave_no_trace=True), started, dry_run=True)
 
     def run(self) -> MigrationReport:
         """Do it; see `migrate_catalogs`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,7 @@ class ValidationReport:
 
     root: str
     bundles: int = 0
-    row_counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    row_counts: dict[str, int] = field(default_factory=dict)
     bars: int = 0
     difference_count: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -94,7 +93,6 @@ class ValidationReport:
         plain = asdict(self)
         return {
             **plain,
-            "row_counts": dict(self.row_counts),
             "differences": [difference.to_json() for difference in self.differences],
             "equal": self.is_equal,
         }
@@ -161,6 +159,7 @@ class Validation:
     # -- the rows as they were ------------------------------------------------------------------------------------------
 
     def _compare_rows(self, connection: Connection, path: str, rows: OldRows, source_id: int | None) -> None:
+        counts = self._report.row_counts
         for table, (columns, old) in rows.tables.items():
             known = _KNOWN[table]
             places = [columns.index(name) if name in columns else None for name in known]
@@ -168,7 +167,7 @@ class Validation:
                 () if source_id is None else migrated.rows_of(connection, source_id, table)
             )
             for number, (was, now) in enumerate(zip_longest(old, kept), 1):
-                self._report.row_counts[table] += was is not None
+                counts[table] = counts.get(table, 0) + (was is not None)
                 if was is None or now is None:
                     self._report.add(Difference(path, table, number, "", was, now))
                     continue

@@ -123,6 +123,28 @@ def test_csvdir_reads_daily_bars_with_their_events(csvdir, store):
     ]
 
 
+def test_a_dividend_of_one_is_a_dividend_and_a_split_of_one_is_none(write, store, tmp_path):
+    rows = "2020-01-02,10,11,9,10.5,100,1.0,1.0\n2020-01-03,10,11,9,10.5,100,1,1\n2020-01-06,10,11,9,10.5,100,0,0\n"
+    write("z/daily/A.csv", CSVDIR + rows)
+    CSVDirDataSource(tmp_path / "z").ingest_to_bundle("z", store=store)
+    with store.open("z") as bundle:
+        found = [(event.kind, event.ex_date.day, event.amount) for event in bundle.corporate_actions()]
+    assert found == [("cash_dividend", 2, 1), ("cash_dividend", 3, 1)]
+
+
+@pytest.mark.parametrize("name", ["", "Day", "Handelstag", "index"])
+def test_the_first_column_of_a_csvdir_file_is_the_date_whatever_it_is_called(write, tmp_path, name):
+    write("z/daily/A.csv", f"{name},open,high,low,close,volume\n2020-01-02,10,11,9,10.5,100\n")
+    assert CSVDirDataSource(tmp_path / "z").fetch_sync("A")["timestamp"][0].date() == date(2020, 1, 2)
+
+
+def test_a_csvdir_file_is_named_after_its_symbol_whatever_a_column_says(write, tmp_path):
+    write("z/daily/BRK.B.csv", "date,symbol,open,high,low,close,volume\n2020-01-02,BRK US,10,11,9,10.5,100\n")
+    source = CSVDirDataSource(tmp_path / "z")
+    assert source.list_symbols() == ["BRK.B"]
+    assert source.fetch_sync("BRK.B")["symbol"].to_list() == ["BRK.B"]
+
+
 def test_csvdir_minutes_move_from_their_end_to_their_open(csvdir):
     found = CSVDirDataSource(csvdir).fetch_sync("A", frequency="1m")
     assert [stamp.strftime("%H:%M") for stamp in found["timestamp"]] == ["14:30", "14:31"]

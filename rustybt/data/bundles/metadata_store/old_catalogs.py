@@ -127,21 +127,9 @@ class OldDatabase:
         return connection
 
     def _in_memory(self) -> sqlite3.Connection:
-        log = self._path.with_name(self._path.name + "-wal")
-        for _ in range(_ATTEMPTS):
-            before = _stamps(self._path, log)
-            with translated("read", self._path):
-                data = bytearray(self._path.read_bytes())
-                frames = log.read_bytes() if log.exists() else b""
-            if _stamps(self._path, log) == before:
-                break
-        else:
+        connection = in_memory_copy(self._path)
+        if connection is None:
             raise self._busy("is being written to all the time")
-        _lay_over(data, frames)
-        # A database in memory has no log.
-        data[18:20] = b"\x01\x01"
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        connection.deserialize(bytes(data))
         return connection
 
     # -- failures ----------------------------------------------------------------------------------------------------
@@ -185,6 +173,27 @@ class _Explained:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error):
             raise self._database.explain(error) from error
+
+
+def in_memory_copy(path: Path) -> sqlite3.Connection | None:
+    """Return a database in memory with what was committed to the one at `path`; None if that changes all the time.
+
+    Nothing is written beside the file.
+    """
+    log = path.with_name(path.name + "-wal")
+    for _ in range(_ATTEMPTS):
+        before = _stamps(path, log)
+        with translated("read", path):
+            data = bytearray(path.read_bytes())
+            frames = log.read_bytes() if log.exists() else b""
+        if _stamps(path, log) == before:
+            _lay_over(data, frames)
+            # A database in memory has no log.
+            data[18:20] = b"\x01\x01"
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            connection.deserialize(bytes(data))
+            return connection
+    return None
 
 
 def _quoted(name: str) -> str:

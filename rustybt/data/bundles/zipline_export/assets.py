@@ -1,11 +1,12 @@
-"""The assets database of an ingestion: equities, their exchanges and their names."""
+"""What the assets database of an ingestion holds: equities, their exchanges and their names."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rustybt.data.bundles.metadata_store.zipline_output import EquityRow, ExchangeRow, MappingRow, write_assets
+from rustybt.data.bundles.metadata_store.zipline_output import EquityRow, ExchangeRow, MappingRow
 from rustybt.data.bundles.zipline_export.countries import country_of
 from rustybt.data.bundles.zipline_export.names import mappings_of
 from rustybt.data.bundles.zipline_export.report import listed
@@ -13,7 +14,6 @@ from rustybt.data.bundles.zipline_export.report import listed
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
-    from pathlib import Path
 
     from rustybt.data.bundles.bundle import Bundle
     from rustybt.data.bundles.records import AssetRecord
@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 _PLAIN = ("equity", "etf", "unknown")
 
 
-def write_equities(
-    folder: Path, bundle: Bundle, spans: Mapping[str, tuple[date, date]], grid: SessionGrid
-) -> tuple[Path, list[str]]:
-    """Write the database of the assets in `spans`, first and last session by symbol, and return it with notes.
+@dataclass(frozen=True, slots=True)
+class Equities:
+    """The rows of the assets database, and what they do not say."""
+
+    exchanges: list[ExchangeRow]
+    equities: list[EquityRow]
+    mappings: list[MappingRow]
+    notes: list[str]
+
+
+def equities_of(bundle: Bundle, spans: Mapping[str, tuple[date, date]], grid: SessionGrid) -> Equities:
+    """Return the assets in `spans`, first and last session by symbol, as Zipline stores them.
 
     Raises
     ------
@@ -36,12 +44,8 @@ def write_equities(
     sids = {symbol: record.sid for symbol, record in records.items()}
     mappings, said = mappings_of(sids, spans, bundle.description.aliases, grid)
     exchanges = {symbol: record.attributes.venue or bundle.calendar_name for symbol, record in records.items()}
-    file = write_assets(
-        folder,
-        [
-            ExchangeRow(exchange, exchange, country_of(exchange, bundle.calendar_name))
-            for exchange in sorted(set(exchanges.values()))
-        ],
+    return Equities(
+        [ExchangeRow(name, name, country_of(name, bundle.calendar_name)) for name in sorted(set(exchanges.values()))],
         [
             EquityRow(
                 record.sid,
@@ -56,8 +60,8 @@ def write_equities(
             for first, last in (spans[symbol],)
         ],
         [MappingRow(m.sid, m.symbol.upper(), *m.parts, nanoseconds(m.start), nanoseconds(m.end)) for m in mappings],
+        said + _kinds(records),
     )
-    return file, said + _kinds(records)
 
 
 def nanoseconds(day: date) -> int:

@@ -10,7 +10,7 @@ import polars as pl
 
 from rustybt.data.bundles.zipline_export.report import listed
 from rustybt.errors import RequestError
-from rustybt.market.bars import PRICE_COLUMNS
+from rustybt.market.bars import PRICE_COLUMNS, join_frames
 from rustybt.market.decimals import MAX_SCALE
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def survey(batches: Iterable[pl.DataFrame], *, most_decimals: int = DECIMALS) ->
         More than `DECIMALS` chooses for each symbol the fewest that lose nothing, as far as its highest price allows.
     """
     parts = [_look_at(bars) for bars in batches]
-    found = pl.concat(parts) if parts else _look_at(_NOTHING)  # noqa: TID251 - counts, not bars
+    found = join_frames(parts) if parts else _look_at(_NOTHING)
     numbers = [name for name in found.columns if name.startswith("finer_")]
     joined = found.group_by("symbol").agg(
         pl.col("first", "lowest", "smallest", "least").min(),

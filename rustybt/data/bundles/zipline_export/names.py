@@ -85,9 +85,14 @@ def _names_of(
     symbol: str, sid: int, first: date, last: date, aliases: Sequence[Alias], grid: SessionGrid
 ) -> list[SymbolMapping]:
     names = {
-        SymbolMapping(sid, alias.alias, alias.start or first, alias.end or max(last, alias.start or last), is_own)
+        SymbolMapping(
+            sid,
+            alias.alias,
+            alias.start or min(first, alias.end or first),
+            alias.end or max(last, alias.start or last),
+            is_own=alias.alias == symbol,
+        )
         for alias in aliases
-        for is_own in (alias.alias == symbol,)
     }
     if not any(name.is_own for name in names):
         ended = [alias.end for alias in aliases if alias.end is not None]

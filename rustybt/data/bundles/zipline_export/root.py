@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rustybt.data.bundles.metadata_store.zipline_output import write_assets
 from rustybt.data.bundles.storage.local import TEMPORARY_PREFIX, translated
 from rustybt.data.bundles.zipline_export import limits
 from rustybt.data.bundles.zipline_export.adjustments import ClosesBefore, events_of, write_events
-from rustybt.data.bundles.zipline_export.assets import write_equities
+from rustybt.data.bundles.zipline_export.assets import equities_of
 from rustybt.data.bundles.zipline_export.daily_bars import write_daily
 from rustybt.data.bundles.zipline_export.extension import add_to_extension, register_line
 from rustybt.data.bundles.zipline_export.grid import SessionGrid, grid_of
@@ -63,23 +64,27 @@ def export_zipline(bundle: Bundle, path: str | Path, *, today: date | None = Non
     bars, notes = _outgoing(bundle, events, today or datetime.now(UTC).date())
     days, minutes = _looked_at(bars)
     sids, spans = _assets(bundle, bars.grid, days, minutes)
+    if not spans:
+        raise RequestError(
+            f"no bar of {bundle.reference} lies in a session of {bundle.calendar_name}",
+            hint="--to parquet keeps all bars",
+        )
     left = sorted(set(bundle.symbols) - set(spans))
     if left:
         notes.append(f"{listed(left)} have no daily or minute bars that go over and were left out")
-    notes += [*limits.notes("daily", days), *limits.notes("minute", minutes), *events.notes]
+    assets = equities_of(bundle, spans, bars.grid)
+    notes += [*limits.notes("daily", days), *limits.notes("minute", minutes), *events.notes, *assets.notes]
     with _new_folder(target) as folder:
         closes = ClosesBefore(events.booked, bars.grid)
         rows = sum(last - first + 1 for first, last in days.spans.values())
-        written = [write_daily(folder, bars.daily(), sids, bars.grid, closes, rows)]
-        written.append(write_minutes(folder, bars.minutes(), sids, minutes.decimals, bars.grid))
-        for file, said in (
-            write_events(folder, events, sids, closes, bars.grid),
-            write_equities(folder, bundle, spans, bars.grid),
-        ):
-            written.append(file)
-            notes += said
-    with translated("write", root):
-        extension, said = add_to_extension(root, register_line(bundle.name, bars.grid))
+        with translated("write", target):
+            written = [write_daily(folder, bars.daily(), sids, bars.grid, closes, rows)]
+            written.append(write_minutes(folder, bars.minutes(), sids, minutes.decimals, bars.grid))
+        file, said = write_events(folder, events, sids, closes, bars.grid)
+        written += [file, write_assets(folder, assets.exchanges, assets.equities, assets.mappings)]
+        notes += said
+        with translated("write", root):
+            extension, said = add_to_extension(root, register_line(bundle.name, bars.grid))
     done = [target / file.name for file in written] + ([extension] if extension else [])
     return ZiplineExport(
         root=str(root),
@@ -149,14 +154,15 @@ def _new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` that becomes it at the end, and of which nothing is left after an error."""
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     missing = [folder for folder in (target.parent, *target.parents) if not folder.exists()]
-    with translated("write", target):
-        try:
+    try:
+        with translated("write", target):
             temporary.mkdir(parents=True)
-            yield temporary
+        yield temporary
+        with translated("write", target):
             temporary.rename(target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            for folder in dict.fromkeys(missing):
-                with suppress(OSError):
-                    folder.rmdir()
-            raise
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in dict.fromkeys(missing):
+            with suppress(OSError):
+                folder.rmdir()
+        raise

@@ -64,8 +64,7 @@ class GrowingTable:
 
     def append(self, columns: Sequence[NDArray[np.uint32]]) -> None:
         """Add rows, one array a column."""
-        if columns[0].size:
-            self._table.append(list(columns))
+        self._table.append(list(columns))
 
     def finish(self, attributes: dict[str, Any] | None = None) -> None:
         """Write what is still in memory, and the table's attributes."""

@@ -36,15 +36,15 @@ def zipline_calendar(name: str, **options: Any) -> Any:
     with without_warnings(DeprecationWarning, FutureWarning):
         try:
             return exchange_calendars.get_calendar(name, **{**options, "side": "right"})
-        except ValueError:
-            # One that a definition registered as an object is what it is.
-            return exchange_calendars.get_calendar(name)
         except InvalidCalendarName as error:
             raise RequestError(
                 f"unknown calendar {name!r}",
                 hint="register_calendar adds one, calendar_name takes its name",
                 calendar=name,
             ) from error
+        except ValueError:
+            # One that a definition registered as an object is what it is.
+            return exchange_calendars.get_calendar(name)
 
 
 def stored_calendar(name: str) -> str:
@@ -56,15 +56,19 @@ def stored_calendar(name: str) -> str:
         It is one that only the definition knows.
     """
     import exchange_calendars
+    from exchange_calendars.errors import InvalidCalendarName
 
     try:
-        return canonical_name(exchange_calendars.resolve_alias(name))
-    except RequestError as error:
-        raise RequestError(
-            f"a bundle cannot be kept on the calendar {name!r}: {error.message}",
-            hint="--calendar names one for the bundle, such as XNYS or 24/7; the function still gets its own",
-            calendar=name,
-        ) from error
+        return canonical_name(name)
+    except RequestError as unknown:
+        try:
+            return canonical_name(exchange_calendars.resolve_alias(name))
+        except (RequestError, InvalidCalendarName):
+            raise RequestError(
+                f"a bundle cannot be kept on the calendar {name!r}: {unknown.message}",
+                hint="--calendar names one for the bundle, such as XNYS or 24/7; the function still gets its own",
+                calendar=name,
+            ) from unknown
 
 
 def sessions_of(calendar: Any, start: Any, end: Any) -> tuple[pd.Timestamp, pd.Timestamp]:

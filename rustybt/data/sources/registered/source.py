@@ -133,6 +133,8 @@ class RegisteredBundleSource(DataSource):
         """
         if frequency is not None:
             return super().ingest_to_bundle(bundle_name, symbols, start, end, frequency, **more)
+        if more.get("calendar") is None:
+            self.calendar_name()  # one that no bundle can have is told before the function works for an hour
         written = self._run()
         frequencies = written.frequencies
         if not frequencies:

@@ -13,11 +13,18 @@ from rustybt.data.bundles.zipline_export import export_zipline
 from rustybt.market.provenance import Provenance
 from rustybt.testing.bars import frame_of_bars
 
-bcolz = pytest.importorskip("bcolz")
-
 FIELDS = ("open", "high", "low", "close", "volume")
 SAID = Provenance("test")
 TODAY = date(2024, 6, 3)
+
+
+@pytest.fixture(autouse=True)
+def _with_bcolz():
+    _bcolz()
+
+
+def _bcolz():
+    return pytest.importorskip("bcolz")  # there are no wheels for the newest Python
 
 
 def day_of(seconds):
@@ -49,11 +56,11 @@ class Ingestion:
 
     @property
     def attributes(self):
-        return bcolz.ctable(rootdir=str(self.folder / "daily_equities.bcolz"), mode="r").attrs
+        return _bcolz().ctable(rootdir=str(self.folder / "daily_equities.bcolz"), mode="r").attrs
 
     def days(self, symbol):
         """Return {day: [open, high, low, close, volume]} of all rows, padding included."""
-        table = bcolz.ctable(rootdir=str(self.folder / "daily_equities.bcolz"), mode="r")
+        table = _bcolz().ctable(rootdir=str(self.folder / "daily_equities.bcolz"), mode="r")
         key = str(self.sids[symbol])
         part = slice(table.attrs["first_row"][key], table.attrs["last_row"][key] + 1)
         assert set(table["id"][part].tolist()) == {int(key)}
@@ -68,7 +75,7 @@ class Ingestion:
         """Return the table of an asset as rows of numbers."""
         padded = f"{self.sids[symbol]:06}"
         path = self.folder / "minute_equities.bcolz" / padded[:2] / padded[2:4] / f"{padded}.bcolz"
-        table = bcolz.ctable(rootdir=str(path), mode="r")
+        table = _bcolz().ctable(rootdir=str(path), mode="r")
         return [list(row) for row in zip(*(table[name][:].tolist() for name in FIELDS), strict=True)]
 
 

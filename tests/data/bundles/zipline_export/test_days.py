@@ -126,3 +126,26 @@ def test_a_session_that_begins_on_the_eve_in_another_month_is_one_daily_bar(comm
     table = done.minutes("ES")
     lead = done.attributes["calendar_offset"][str(done.sids["ES"])] * done.described["minutes_per_day"]
     assert [at - lead for at, row in enumerate(table) if row[4]] == [0, 16 * 60]
+
+
+def test_a_file_without_a_bar_in_a_session_is_passed_over(commit, export, monkeypatch):
+    monkeypatch.setattr(layout, "MAX_FILE_ROWS", 1)
+    commit([("A", "1980-01-02", "1"), ("B", "2024-01-02", "2"), ("C", "1980-01-02", "1")])
+    done = export()
+    assert done.days("B") == {"2024-01-02": [2000] * 4 + [2]}
+    assert "A, C have no daily or minute bars that go over" in done.notes
+
+
+def test_minutes_of_an_asset_whose_daily_bars_all_stay_behind_stay_behind_too(commit, export):
+    commit([("A", "2024-01-06", "1"), ("B", "2024-01-05", "1")])
+    commit([("A", "2024-01-05T14:30:00", "1"), ("B", "2024-01-05T14:30:00", "1")], "1m")
+    done = export()
+    assert list(done.sids) == ["B"]
+    assert "A have no daily or minute bars that go over and were left out" in done.notes
+
+
+def test_a_bundle_of_weekends_has_nothing_to_write(commit, export, tmp_path):
+    commit([("A", "2024-01-06", "1"), ("A", "2024-01-13", "1")])
+    with pytest.raises(RequestError, match="no bar of b@1 lies in a session of XNYS"):
+        export()
+    assert not (tmp_path / "root").exists()

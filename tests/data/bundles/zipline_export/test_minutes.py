@@ -105,3 +105,15 @@ def test_decimals_that_the_highest_price_leaves_no_room_for_are_rounded_and_told
     assert traded(done.minutes("A"))[LEAD][:4] == [4_000_001_234] * 4
     assert done.done.rounded_prices == 1
     assert "e.g. A at 2024-01-02 14:30 UTC: 400000.12345 became 400000.1234" in done.notes
+
+
+def test_a_lunch_break_has_its_rows_and_is_told(commit, export):
+    # Tokyo trades from 00:00 to 02:30 and from 03:30 to 06:00 UTC.
+    rows = [("7203", f"2024-01-04T{time}:00", "1") for time in ("02:29", "03:00", "03:30")]
+    commit(rows, "1m", calendar="XTKS")
+    done = export()
+    per_day = done.described["minutes_per_day"]
+    assert per_day == 390, "since 2024-11-05 Tokyo closes half an hour later"
+    assert list(traded(done.minutes("7203"))) == [252 * per_day + 149, 252 * per_day + 210]
+    assert "XTKS has lunch breaks" in done.notes
+    assert done.done.left_out_bars == 1

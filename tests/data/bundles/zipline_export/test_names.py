@@ -123,3 +123,14 @@ def test_an_alias_that_another_asset_bears_is_left_out_and_told(commit, export):
     done = export()
     assert [name for name, *_ in names(done)].count("FB") == 1
     assert "names that another asset bore at the same time, as Zipline reads them, were left out: FB" in done.notes
+
+
+def test_dates_of_the_own_symbol_are_kept_where_they_are_known(commit, export):
+    own = Alias("META", "META", date(2023, 6, 1), date(2024, 1, 4))
+    commit(WEEK, aliases=[own, Alias("META", "FB", None, date(2023, 5, 31))])
+    assert names(export())[-1] == ("META", "META", "", "2023-06-01", "2024-01-04")
+
+
+def test_names_of_assets_that_stay_behind_are_no_matter(commit, export):
+    commit([*WEEK, ("OLD", "1980-01-02", "1")], aliases=[Alias("OLD", "META", date(2024, 1, 1), None)])
+    assert [name for name, *_ in names(export())] == ["META"]

@@ -42,7 +42,7 @@ def define(monkeypatch):
             show_progress,
             output_dir,
         ):
-            given = {key: value for key, value in locals().items() if key not in ("function",)}
+            given = {key: value for key, value in locals().items() if key != "function"}
             wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
             function(**{key: given[key] for key in wanted})
 

@@ -47,7 +47,7 @@ def test_assets_have_the_symbol_name_and_venue_that_were_written(define, store):
     )
     ingested(define, store, [frame], sids=(0, 1, 2))
     with store.open("mine") as bundle:
-        found = {symbol: bundle.assets[symbol].attributes for symbol in bundle.symbols}
+        found = {symbol: bundle.assets.lookup_symbol(symbol).attributes for symbol in bundle.symbols}
     assert {symbol: (item.name, item.venue, item.asset_type) for symbol, item in found.items()} == {
         "BRK.B": ("Berkshire", "XNYS", "equity"),
         "BBB": ("", "XNAS", "equity"),
@@ -60,14 +60,14 @@ def test_the_canonical_name_of_an_exchange_is_the_venue_where_it_is_one(define, 
     frame = equities({0: "AAA"}).assign(exchange="Y")
     ingested(define, store, [{"equities": frame, "exchanges": exchanges, "root_symbols": pd.DataFrame()}])
     with store.open("mine") as bundle:
-        assert bundle.assets["AAA"].attributes.venue == "XNYS"
+        assert bundle.assets.lookup_symbol("AAA").attributes.venue == "XNYS"
 
 
 def test_futures_keep_their_tick_and_the_report_says_what_is_lost(define, store):
     futures = pd.DataFrame({"symbol": ["CLF20"], "tick_size": [0.01], "multiplier": [1000.0], "exchange": ["CME"]})
     report = ingested(define, store, [{"futures": futures}])
     with store.open("mine") as bundle:
-        attributes = bundle.assets["CLF20"].attributes
+        attributes = bundle.assets.lookup_symbol("CLF20").attributes
     assert (attributes.asset_type, attributes.tick_size) == ("future", Decimal("0.01"))
     assert "the multiplier of futures is not stored: CLF20" in report.notes
 
@@ -97,8 +97,7 @@ def test_several_rows_of_a_sid_are_its_names_one_after_the_other(define, store):
     report = ingested(define, store, [frame])
     assert report.symbols == ("NEW",)
     with store.open("mine") as bundle:
-        finder = bundle.asset_finder
-        assert finder.lookup_symbol("OLD", date(2020, 1, 3)).symbol == "NEW"
+        assert bundle.assets.lookup_symbol("OLD", date(2020, 1, 3)).symbol == "NEW"
 
 
 def test_of_two_assets_with_one_ticker_the_last_keeps_it(define, store):
@@ -113,6 +112,8 @@ def test_of_two_assets_with_one_ticker_the_last_keeps_it(define, store):
     )
     report = ingested(define, store, [frame], sids=(0, 1))
     assert report.symbols == ("FB", "FB.1998")
+    with store.open("mine") as bundle:
+        assert bundle.assets.lookup_symbol("FB", date(2000, 1, 3)).symbol == "FB.1998"
     assert "FB was the ticker of several assets: sid 1 is FB.1998, sid 0 is FB" in report.notes
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from rustybt.data import bundles
 from rustybt.data.sources import get_source
+from rustybt.data.sources.registered.calendars import zipline_calendar
 from rustybt.data.sources.registered.frame_cache import FrameCache
 from rustybt.errors import RequestError, StorageError
 from tests.data.sources.registered.conftest import DAYS, bars_of, equities
@@ -65,6 +66,8 @@ def test_sessions_are_those_registered_within_the_calendar(define, registered, e
     assert seen["end"] == (pd.Timestamp(expected[1]) if expected[1] else seen["last"])
 
 
+# The calendar library uses what a coming pandas deprecates.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 def test_minutes_of_the_calendar_are_labelled_by_their_end_as_in_zipline(define):
     def function(calendar, minute_bar_writer, asset_db_writer):
         stamps = calendar.session_minutes("2020-01-02")
@@ -128,9 +131,54 @@ def test_prints_of_the_function_can_go_elsewhere(define, store, tmp_path, capsys
     assert capsys.readouterr().out == ""
 
 
-def test_a_calendar_that_nobody_knows_is_refused(define, store):
-    with pytest.raises(RequestError, match="a bundle cannot be kept on the calendar 'XXXX'"):
-        define(lambda: None, calendar_name="XXXX").ingest_to_bundle("mine", store=store)
+def test_a_calendar_that_nobody_knows_is_refused_before_the_function_runs(define, store):
+    def function():
+        raise AssertionError
+
+    with pytest.raises(RequestError, match="a bundle cannot be kept on the calendar 'XXXX'") as caught:
+        define(function, calendar_name="XXXX").ingest_to_bundle("mine", store=store)
+    assert "--calendar" in caught.value.hint
+    with pytest.raises(RequestError, match="unknown calendar 'XXXX'"):
+        zipline_calendar("XXXX")
+
+
+def test_an_alias_that_a_definition_registered_is_followed(define, store):
+    import exchange_calendars
+
+    def function(daily_bar_writer, asset_db_writer):
+        daily_bar_writer.write([(0, bars_of([10]))])
+        asset_db_writer.write(equities=equities({0: "AAA"}))
+
+    exchange_calendars.register_calendar_alias("MINE", "XLON")
+    try:
+        define(function, calendar_name="MINE").ingest_to_bundle("mine", store=store)
+    finally:
+        exchange_calendars.deregister_calendar("MINE")
+    with store.open("mine") as bundle:
+        assert bundle.calendar_name == "XLON"
+
+
+def test_a_calendar_of_the_definitions_own_serves_the_function_and_another_one_the_bundle(define, store):
+    import exchange_calendars
+
+    own = zipline_calendar("XETR", start="2019-01-01", end="2021-01-01")
+    seen = []
+
+    def function(calendar, daily_bar_writer, asset_db_writer):
+        seen.append(calendar)
+        daily_bar_writer.write([(0, bars_of([10]))])
+        asset_db_writer.write(equities=equities({0: "AAA"}))
+
+    exchange_calendars.register_calendar("OWN", own)
+    try:
+        source = define(function, calendar_name="OWN", source_options={"calendar": "24/7"})
+        source.ingest_to_bundle("mine", store=store)
+    finally:
+        exchange_calendars.deregister_calendar("OWN")
+    assert seen == [own]
+    assert source.options() == {"bundle": "mine", "calendar": "24/7"}
+    with store.open("mine") as bundle:
+        assert bundle.calendar_name == "24/7"
 
 
 def test_other_frequencies_are_refused(define):
