@@ -140,6 +140,11 @@ def _tell_problems(terminal: Terminal, report: MigrationReport) -> None:
     told: list[str] = [f"{path}: {reason}" for path, reason in report.damaged.items()]
     for bundle in report.bundles:
         told += [f"{bundle.name}: {reason}" for reason in bundle.files_left_out.values()]
+        if bundle.files_missing:
+            gone = ", ".join(bundle.files_missing[:3]) + (" ..." if len(bundle.files_missing) > 3 else "")
+            told.append(
+                f"{bundle.name}: {counted(len(bundle.files_missing), 'file')} of the catalog were gone already: {gone}"
+            )
         told += [f"{bundle.name}: {symbol}: {reason}" for symbol, reason in bundle.failures.items()]
         if bundle.rows_quarantined:
             told.append(

@@ -18,8 +18,8 @@ class BundleReport:
         That holds its bars; None without bars.
     rows, rows_quarantined
         Bars imported, and rows that could not be.
-    files_used, files_left_out
-        Parquet files; of those left out, why.
+    files_used, files_left_out, files_missing
+        Parquet files: used; there and not used, with the reason; named by the catalog and not there.
     failures
         Symbol -> why it has no bars.
     """
@@ -37,6 +37,7 @@ class BundleReport:
     rows_quarantined: int = 0
     files_used: int = 0
     files_left_out: dict[str, str] = field(default_factory=dict)
+    files_missing: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reason: str = ""
@@ -80,7 +81,7 @@ class MigrationReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing had to be left out."""
+        """Whether nothing had to be left out; what was gone before is not counted."""
         return not self.damaged and not any(
             bundle.state == "left_out" or bundle.files_left_out or bundle.failures or bundle.rows_quarantined
             for bundle in self.bundles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -11,17 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.metadata_store import migrated, rolled_back
+from rustybt.data.bundles.metadata_store.traceless import read_without_trace
 from rustybt.data.bundles.storage.local import sync_directory, translated
 from rustybt.data.migration.backup import Backup, Backups, SavedFile
 from rustybt.errors import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from rustybt.data.bundles.metadata_store.database import Database
+    from rustybt.data.bundles.storage import LocalStorage
     from rustybt.data.bundles.store import BundleStore
 
 _MOST_NAMED = 5
+#: Beside a backup while it is being rolled back.
+_LEFTOVERS = "leftovers.json"
 
 
 @dataclass(slots=True)
@@ -73,12 +78,17 @@ def roll_back(timestamp: str, *, store: BundleStore, on_step: Callable[[str], No
     backup = backups.load(timestamp)
     report = RollbackReport(timestamp, backup.root)
     with store.database.locked():
-        if store.database.exists() and _is_in_force(store.database, timestamp):
-            files = _bundle_files(store, backup, report)
-            _restore_home(store, backups, backup, files, on_step)
-            for name in report.bundles:
-                _remove_empty(store.home / name)
+        if _is_in_force(store.database, timestamp):
+            leftovers = _Leftovers.of(store, backup)
+            leftovers.save(backups.place(timestamp))
+            _restore_home(store, backups, backup, leftovers, on_step)
             report.was_done = False
+        else:
+            # What a rollback did not come to that was killed after it had restored the database.
+            leftovers = _Leftovers.load(backups.place(timestamp))
+        report.bundles = leftovers.bundles
+        leftovers.remove(store)
+        leftovers.forget(backups.place(timestamp))
     on_step("home-restored")
     for saved in backup.old_files:
         _restore_old(backups, backup, saved, report)
@@ -93,15 +103,63 @@ def roll_back(timestamp: str, *, store: BundleStore, on_step: Callable[[str], No
 
 def _is_in_force(database: Database, timestamp: str) -> bool:
     """Return whether the home is in the state after that migration, and not in one before it or rolled back already."""
-    with database.read() as connection:
+    if not database.exists():
+        return False
+    # An older database would be upgraded by a look at it.
+    with read_without_trace(database) as connection:
         return timestamp in [run.backup for run in migrated.load_runs(connection)]
 
 
-def _bundle_files(store: BundleStore, backup: Backup, report: RollbackReport) -> list[str]:
-    """Return the keys of the files that the migration brought, manifests first, after a look at what came later.
+@dataclass(frozen=True, slots=True)
+class _Leftovers:
+    """What a migration brought and nobody refers to any more after its rollback: bundles, and the keys of their files."""
 
-    Only under the writer's lock.
-    """
+    bundles: list[str]
+    files: list[str]
+
+    @classmethod
+    def of(cls, store: BundleStore, backup: Backup) -> _Leftovers:
+        """Look at what came later, and list what is to go; only under the writer's lock.
+
+        Raises
+        ------
+        ConflictError
+            Something came since.
+        """
+        bundles, files = _brought(store, backup)
+        return cls(bundles, files)
+
+    def save(self, place: LocalStorage) -> None:
+        self.forget(place)
+        place.put_new(_LEFTOVERS, json.dumps(asdict(self)).encode())
+
+    @classmethod
+    def load(cls, place: LocalStorage) -> _Leftovers:
+        try:
+            said = json.loads(place.open(_LEFTOVERS))
+            return cls(list(said["bundles"]), list(said["files"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return cls([], [])  # none, or killed before anything was changed
+
+    @staticmethod
+    def forget(place: LocalStorage) -> None:
+        place.delete(_LEFTOVERS)
+
+    def remove(self, store: BundleStore) -> None:
+        """Remove the files that the present database does not know either, and folders that are empty then."""
+        known: set[str] = set()
+        if self.files and store.database.exists():
+            with read_without_trace(store.database) as connection:
+                known = rolled_back.known_files(connection)
+        for key in self.files:
+            if key not in known:
+                store.storage.delete(key)
+        for name in self.bundles:
+            _remove_empty(store.home / name)
+
+
+def _brought(store: BundleStore, backup: Backup) -> tuple[list[str], list[str]]:
+    """Return the bundles that the migration brought and the keys of their files, after a look at what came later."""
     store.database.fold_log()
     before = Backups(store.home).place(backup.timestamp).path(backup.database.key) if backup.database else None
     with store.database.read() as connection:
@@ -126,19 +184,18 @@ def _bundle_files(store: BundleStore, backup: Backup, report: RollbackReport) ->
                 + ": rolling back would lose it",
                 hint="rustybt bundle export keeps a bundle as files; then remove it with rustybt bundle rm B, and roll back",
             )
-        report.bundles = sorted(brought)
-        return rolled_back.files_brought(connection, before, brought)
+        return sorted(brought), rolled_back.files_brought(connection, before, brought)
 
 
 def _restore_home(
-    store: BundleStore, backups: Backups, backup: Backup, files: Collection[str], on_step: Callable[[str], None]
+    store: BundleStore, backups: Backups, backup: Backup, leftovers: _Leftovers, on_step: Callable[[str], None]
 ) -> None:
     """Put the home's database back, and remove what only the newer one refers to.
 
     The manifests go first: without them the newer state still works, and a database that lacks their bundles is complete.
     """
     storage = store.storage
-    for key in files:
+    for key in leftovers.files:
         if "/manifests/" in key:
             storage.delete(key)
     on_step("manifests-removed")
@@ -155,8 +212,6 @@ def _restore_home(
         # The log was folded in before: there is nothing in it.
         with suppress(FileNotFoundError):
             database.path.with_name(database.path.name + ending).unlink()
-    for key in files:
-        storage.delete(key)
 
 
 def _put_back(path: Path, data: bytes) -> None:

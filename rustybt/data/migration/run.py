@@ -327,8 +327,9 @@ class Migration:
             files_left_out={
                 file.relative: file.reason or f"{file.relative} has no frequency that could be told"
                 for file in bundle.files
-                if file not in bundle.usable
+                if file not in bundle.usable and file.verdict != "missing"
             },
+            files_missing=[file.relative for file in bundle.files if file.verdict == "missing"],
             reason=bundle.reason,
         )
         staged = self._staged.get(bundle.old_name)

@@ -70,6 +70,14 @@ def files_brought(connection: Connection, before: Path | None, bundles: Collecti
     return [key for name, key in (*manifests, *files) if name in bundles and key not in known]
 
 
+def known_files(connection: Connection) -> set[str]:
+    """Return the keys of all files and manifests that a database refers to."""
+    return {
+        *connection.execute(select(bundle_files.c.file_key)).scalars(),
+        *connection.execute(select(bundle_versions.c.manifest_key)).scalars(),
+    }
+
+
 def _rows(database: Path | None, query: str) -> list[tuple[object, ...]]:
     if database is None:
         return []
