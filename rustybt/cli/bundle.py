@@ -30,10 +30,14 @@ def list_(terminal: Terminal, *, source_type: SourceType = None, start: Start = 
     with open_store(terminal) as store:
         found = store.list_bundles(source_type=source_type, start=start, end=end)
         others = [] if found else store.list_bundles()
+        without_bars = store.names_without_bars()
         home = store.home
     if terminal.json:
-        terminal.data({"home": str(home), "bundles": found})
+        terminal.data({"home": str(home), "bundles": found, "without_bars": without_bars})
         return
+    if without_bars:
+        named = ", ".join(without_bars[:3]) + (" ..." if len(without_bars) > 3 else "")
+        terminal.note(f"in the catalog, without bars: {named} ({len(without_bars):,})")
     if others:
         sources = ", ".join(sorted({b.source_type for b in others}))
         terminal.note(f"no bundle in {home} matches; there are {len(others):,}, from {sources}: rustybt bundle list")

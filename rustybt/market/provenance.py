@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+#: Source type of bars that came over from a bundle of the first design.
+MIGRATED = "migrated"
+
 
 class FrozenRecord(Mapping[str, Any]):
     """A frozen dataclass that also reads as a Mapping, so that ``record["source_type"]`` works."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rustybt.config import load_settings
 from rustybt.data.bundles.cache_store.space import remove_file
 from rustybt.data.bundles.counters import CacheCounters
-from rustybt.data.bundles.metadata_store import catalog, versions
+from rustybt.data.bundles.metadata_store import catalog, migrated, versions
 from rustybt.data.bundles.metadata_store.database import Database
 from rustybt.data.bundles.names import check_bundle_name
 from rustybt.data.bundles.store import BundleStore
@@ -121,12 +121,19 @@ class BundleMetadata:
 
     @classmethod
     def get(cls, bundle_name: str) -> dict[str, Any] | None:
-        """Return a bundle's row by column name, None when there is no such bundle."""
+        """Return a bundle's row by column name, None when there is no such bundle.
+
+        A bundle that came over from an old program under another name is found by its old one too.
+        """
         database = cls._db()
         if not database.exists():
             return None
         with database.read() as connection:
-            return catalog.get_bundle(connection, bundle_name)
+            found = catalog.get_bundle(connection, bundle_name)
+            if found is None:
+                renamed = migrated.name_of_old(connection, bundle_name)
+                found = None if renamed is None else catalog.get_bundle(connection, renamed)
+            return found
 
     @classmethod
     def list_bundles(

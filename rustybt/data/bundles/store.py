@@ -281,6 +281,13 @@ class BundleStore:
             and (last is None or (info.first_session is not None and info.first_session <= last))
         ]
 
+    def names_without_bars(self) -> list[str]:
+        """Return the bundles that only the catalog knows, by name: nothing was stored of them so far."""
+        if not self.database.exists():
+            return []
+        with self.database.read() as connection:
+            return versions.names_without_versions(connection)
+
     def versions(self, name: str) -> list[VersionInfo]:
         """Return every version of a bundle, oldest first; collected ones are marked."""
         with self._reading(BundleReference.parse(name)) as (connection, found):
@@ -451,6 +458,13 @@ class BundleStore:
     def _version_not_found(
         self, parsed: BundleReference, name: str, *, collected: bool = False
     ) -> VersionNotFoundError:
+        if not collected and not self.versions(name):
+            return VersionNotFoundError(
+                f"bundle {name} is in the catalog, and has no bars",
+                hint=f"rustybt ingest SOURCE --bundle {name} brings some; rustybt migrate those of an old program",
+                bundle=name,
+                reference=str(parsed),
+            )
         why = "was collected: its files are gone" if collected else "does not exist"
         return VersionNotFoundError(
             f"version {parsed} {why}",

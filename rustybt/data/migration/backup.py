@@ -205,7 +205,7 @@ def _consistent(path: Path) -> list[tuple[Path, bytes]]:
     for _ in range(_ATTEMPTS):
         with translated("read", path):
             before = [_stamp(file) for file in files]
-            found = [(file, file.read_bytes()) for file in files if file.exists()]
+            found = [(file, file.read_bytes()) for file in files if file.is_file()]
             if [_stamp(file) for file in files] == before:
                 return found
     raise ConflictError(

@@ -16,6 +16,7 @@ from rustybt.data.migration.names import new_names
 from rustybt.data.migration.old_rows import OldRows, read_old_rows
 from rustybt.data.migration.places import CatalogFile, OldStore, find_old_store
 from rustybt.errors import BundleError, ConflictError
+from rustybt.market.provenance import MIGRATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 BundleState = Literal["new", "changed", "unchanged", "left_out"]
 CatalogState = Literal["new", "changed", "unchanged", "damaged", "no_catalog"]
-#: Source type of a version whose bars come from an old bundle.
-MIGRATED = "migrated"
 
 Record = dict[str, Any]
 

@@ -10,11 +10,10 @@ from rustybt.__about__ import __version__
 from rustybt.data.bundles.draft import CommitRequest
 from rustybt.data.bundles.staging import stage_version
 from rustybt.data.migration.bars import PRICE_BASIS, deliveries
-from rustybt.data.migration.plan import MIGRATED
 from rustybt.data.sources.ingest.findings import Findings
 from rustybt.data.sources.ingest.ingest import checked_frames
 from rustybt.market.assets import ASSET_TYPES, AssetAttributes
-from rustybt.market.provenance import Provenance
+from rustybt.market.provenance import MIGRATED, Provenance
 from rustybt.market.request import BarRequest
 
 if TYPE_CHECKING:

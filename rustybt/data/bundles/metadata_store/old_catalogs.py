@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAGIC = b"SQLite format 3\x00"
 _WAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
 _FRAME_HEADER, _WAL_HEADER = 24, 32
+#: What SQLite keeps beside a database and reads before it.
+_COMPANIONS = ("-wal", "-journal")
 #: So often is a database read again that its program changed meanwhile.
 _ATTEMPTS = 5
 
@@ -118,6 +120,11 @@ class OldDatabase:
             return sqlite3.connect(":memory:", isolation_level=None)
         if not header.startswith(_MAGIC):
             raise self._damaged("it does not begin as SQLite's files do")
+        for ending in _COMPANIONS:
+            companion = self._path.with_name(self._path.name + ending)
+            if companion.exists() and not companion.is_file():
+                # SQLite would open it, and wait for the other end of a pipe.
+                raise self._damaged(f"{companion.name} beside it is no file")
         if header[18:20] == b"\x02\x02":
             return self._in_memory()
         connection = sqlite3.connect(
@@ -185,7 +192,8 @@ def in_memory_copy(path: Path) -> sqlite3.Connection | None:
         before = _stamps(path, log)
         with translated("read", path):
             data = bytearray(path.read_bytes())
-            frames = log.read_bytes() if log.exists() else b""
+            # To read a pipe would wait for its other end.
+            frames = log.read_bytes() if log.is_file() else b""
         if _stamps(path, log) == before:
             _lay_over(data, frames)
             # A database in memory has no log.

@@ -286,6 +286,14 @@ def list_bundles(connection: Connection) -> list[BundleInfo]:
     ]
 
 
+def names_without_versions(connection: Connection) -> list[str]:
+    """Return the visible bundles that have a row and no version, by name."""
+    query = select(bundle_metadata.c.bundle_name).where(
+        bundle_metadata.c.kind == "bundle", bundle_metadata.c.head_version == 0
+    )
+    return list(connection.execute(query.order_by(bundle_metadata.c.bundle_name)).scalars())
+
+
 def _day(seconds: int) -> Any:
     return datetime.fromtimestamp(seconds, tz=UTC).date()
 

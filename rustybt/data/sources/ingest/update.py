@@ -12,8 +12,9 @@ from rustybt.data.sources.cached_source import CachedDataSource
 from rustybt.data.sources.ingest.ingest import Ingest
 from rustybt.data.sources.ingest.stored_series import stored_series
 from rustybt.data.sources.registry import get_source, source_from_provenance
-from rustybt.errors import MissingDependencyError, NotCoveredError, RequestError
+from rustybt.errors import MissingDependencyError, NotCoveredError, RequestError, VersionNotFoundError
 from rustybt.market.frequency import FREQUENCIES
+from rustybt.market.provenance import MIGRATED
 from rustybt.market.request import DAY_MICROSECONDS, BarRequest, parse_range, to_date
 
 if TYPE_CHECKING:
@@ -85,7 +86,14 @@ def update_bundle(
     """
     reports = []
     seen: set[str] = set()
-    for share in _shares(store.versions(name)):
+    versions = store.versions(name)
+    if not versions:
+        raise VersionNotFoundError(
+            f"bundle {name} is in the catalog, and has no bars to bring up to date",
+            hint=f"rustybt ingest SOURCE --bundle {name} brings some",
+            bundle=name,
+        )
+    for share in _shares(versions):
         provenance = share.provenance
         is_newest = provenance.frequency not in seen
         seen.add(provenance.frequency)
@@ -164,6 +172,13 @@ def _take(
 
 
 def _source(name: str, provenance: Provenance, overrides: Mapping[str, Any]) -> DataSource:
+    if provenance.source_type == MIGRATED:
+        before = provenance.options.get("source") or "SOURCE"
+        raise RequestError(
+            f"the bars of bundle {name} came over from an old program, which did not say how it asked for them",
+            hint=f"rustybt ingest {before} --bundle NEW with the same symbols makes a bundle that can be updated",
+            bundle=name,
+        )
     try:
         if overrides:
             return get_source(provenance.source_type, **{**provenance.options, **overrides})
