@@ -81,7 +81,8 @@ def zipline(
 
     Example: rustybt import zipline quandl
     """
-    from rustybt.data.sources.zipline.ingestions import list_bundles, zipline_root
+    from rustybt.data.bundles.zipline_layout import zipline_root
+    from rustybt.data.sources.zipline.ingestions import list_bundles
 
     if name is None:
         folder = zipline_root(root)

@@ -70,7 +70,9 @@ def migrate(
     Example: rustybt migrate --root ~/.zipline --dry-run
     """
     chosen = [
-        name for name, given in (("--dry-run", dry_run), ("--validate", validate), ("--rollback", rollback)) if given
+        name
+        for name, given in (("--dry-run", dry_run), ("--validate", validate), ("--rollback", rollback is not None))
+        if given
     ]
     if len(chosen) > 1 or (no_backup and chosen):
         raise RequestError(
@@ -78,7 +80,7 @@ def migrate(
             hint="give one of them",
         )
     with open_store(terminal) as store, terminal.progress() as progress:
-        if rollback:
+        if rollback is not None:
             return _roll_back(terminal, store, rollback)
         if validate:
             return _validate(terminal, store, root, with_data=with_data, progress=progress)
@@ -147,9 +149,8 @@ def _tell_problems(terminal: Terminal, report: MigrationReport) -> None:
             )
         told += [f"{bundle.name}: {symbol}: {reason}" for symbol, reason in bundle.failures.items()]
         if bundle.rows_quarantined:
-            told.append(
-                f"{bundle.name}: {bundle.rows_quarantined:,} rows set aside; rustybt bundle info {bundle.name} says why"
-            )
+            why = f"; rustybt bundle info {bundle.name} shows more" if bundle.version else ""
+            told.append(f"{bundle.name}: {counted(bundle.rows_quarantined, 'row')} set aside{why}")
         told += [f"{bundle.name}: {note}" for note in bundle.notes]
     for line in told[:MOST_LISTED]:
         terminal.alert(line)

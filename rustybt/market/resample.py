@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from rustybt.market.trading_calendar import Instants, TradingCalendar
 
 
+#: What becomes of each column of bars in order, where several of them become one.
+MADE_OF_SEVERAL = (
+    pl.col("open").first(),
+    pl.col("high").max(),
+    pl.col("low").min(),
+    pl.col("close").last(),
+    pl.col("volume").sum(),
+)
+
+
 def can_resample(finer: Frequency, coarser: Frequency) -> bool:
     """Return whether bars of `coarser` are made of whole bars of `finer`; weeks do not make months."""
     if coarser.seconds <= finer.seconds:
@@ -56,13 +66,7 @@ def resample(bars: pl.DataFrame, finer: Frequency, coarser: Frequency, calendar:
         bars.with_columns(pl.Series("label", labels).cast(TIMESTAMP))
         .filter(pl.Series(inside))
         .group_by("symbol", "label", maintain_order=True)
-        .agg(
-            pl.col("open").first(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("close").last(),
-            pl.col("volume").sum(),
-        )
+        .agg(MADE_OF_SEVERAL)
         .rename({"label": "timestamp"})
         .select(BAR_COLUMNS)
     )

@@ -103,7 +103,7 @@ def run_command(block: Block, command: Command) -> None:
 
 def run_line(line: str) -> tuple[int, str, str]:
     words = shlex.split(line, comments=True)
-    if words[0] == "rustybt" and not {"|", ">", "<", "&&"} & set(words):
+    if words[0] == "rustybt" and "$(" not in line and not {"|", ">", "<", "&&"} & set(words):
         from rustybt.cli.main import invoke
 
         out, err = io.StringIO(), io.StringIO()

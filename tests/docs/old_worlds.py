@@ -19,15 +19,15 @@ def build(user):
     bundles = [
         _bundle(root, 1, "stocks", "yfinance", ["AAPL", "MSFT"], "equity", "NASDAQ"),
         _bundle(root, 2, "coins", "ccxt", ["BTC/USDT"], "crypto", "binance"),
-        _bundle(root, 3, "my stocks: 2023", "csv", ["ACME"], "equity", None),
+        _bundle(root, 3, "R&D stocks", "csv", ["ACME"], "equity", None),
     ]
-    changed = root / "data" / "coins" / daily_path()
-    changed.write_bytes(changed.read_bytes() + b"written later")
+    # Written once more after its checksum was taken.
+    write_bars(root / "data" / "coins" / daily_path(), rows_of(["BTC/USDT"], [FIRST], 4))
     checks = [
         {"id": at, "bundle_name": name, "row_count": rows, "start_date": seconds(FIRST), "end_date": seconds(LAST)}
         | {"missing_days_count": 0, "missing_days_list": json_list(), "outlier_count": 0, "ohlcv_violations": 0}
         | {"validation_timestamp": seconds(LAST) + at * DAY, "validation_passed": 1}
-        for at, name, rows in ((1, "stocks", 44), (2, "stocks", 46), (3, "coins", 31))
+        for at, name, rows in ((1, "stocks", 40), (2, "stocks", 44), (3, "coins", 31))
     ]
     rows = {"bundle_metadata": bundles, "data_quality_metrics": checks}
     write_database(root / "assets-8.db", rows, DATA_CATALOG)
@@ -50,9 +50,7 @@ def _bundle(root, number, name, source, symbols, asset_type, exchange):
             {"symbol_id": at, "dataset_id": 1, "symbol": symbol, "asset_type": asset_type, "exchange": exchange}
             for at, symbol in enumerate(symbols, 1)
         ],
-        "date_ranges": [
-            {"id": 1, "dataset_id": 1, "start_date": seconds(FIRST), "end_date": seconds(LAST) + DAY - 1}
-        ],
+        "date_ranges": [{"id": 1, "dataset_id": 1, "start_date": seconds(FIRST), "end_date": seconds(LAST) + DAY - 1}],
         "checksums": [
             {"id": 1, "dataset_id": 1, "parquet_path": path, "checksum": checksum, "last_updated": made},
         ],

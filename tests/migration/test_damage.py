@@ -26,7 +26,8 @@ def old(root, place, rustybt):
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("words", [(), ("--dry-run",)])
-def test_a_locked_database_is_named_and_nothing_is_changed(old, home, migrate, file, words):
+def test_a_locked_database_is_named_and_nothing_is_changed(old, home, migrate, monkeypatch, file, words):
+    monkeypatch.setenv("RUSTYBT_BUNDLE_LOCK_TIMEOUT_SECONDS", "0.3")
     files, before = bytes_of(home), snapshot(old)
     with locked(old / file):
         status, document, _ = migrate(*words)

@@ -153,7 +153,8 @@ class BackupWriter:
         backups = Backups(home)
         stem = datetime.fromtimestamp(now, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
         self.timestamp, number = stem, 1
-        while (backups.folder / self.timestamp).exists():
+        # Made at once: another migration of the same second must find it taken, and discard only its own.
+        while not _is_made(backups.folder / self.timestamp):
             number += 1
             self.timestamp = f"{stem}-{number}"
         self._root = root
@@ -197,6 +198,19 @@ class BackupWriter:
     def _save(self, path: str, key: str, data: bytes) -> SavedFile:
         self._storage.put_new(key, data)
         return SavedFile(path, key, _sha256(data), len(data))
+
+
+def _is_made(folder: Path) -> bool:
+    """Make a folder; return whether it was not there."""
+    with translated("write", folder):
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if folder.parent.is_dir():
+                return False
+            raise
+    return True
 
 
 def _consistent(path: Path) -> list[tuple[Path, bytes]]:

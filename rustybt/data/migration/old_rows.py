@@ -12,8 +12,11 @@ from rustybt.data.bundles.metadata_store.old_catalogs import OldDatabase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rustybt.data.bundles.store import BundleStore
     from rustybt.data.migration.places import CatalogFile
 
+#: How long a locked old database is waited for; a setting may shorten it.
+_PATIENCE_SECONDS = 5.0
 _SYMBOL_MAPPINGS = "equity_symbol_mappings"
 
 
@@ -60,6 +63,11 @@ class OldRows:
         columns, rows = self.tables.get(table, ((), []))
         for row in rows:
             yield dict(zip(columns, row, strict=True))
+
+
+def patience_of(store: BundleStore, given: float | None) -> float:
+    """Return how long to wait for a locked old database: seconds, never longer than for the home's own."""
+    return min(_PATIENCE_SECONDS, store.settings.bundle_lock_timeout_seconds) if given is None else given
 
 
 def read_old_rows(catalog: CatalogFile, patience_seconds: float = 5.0) -> OldRows:

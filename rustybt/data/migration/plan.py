@@ -101,6 +101,8 @@ class Plan:
         Old bundle -> its rows in the catalogs of all bundles.
     sids
         Sid -> symbol, from Zipline's assets beside such a catalog.
+    present
+        Folded names of the bundles that the home had.
     """
 
     store: OldStore
@@ -109,6 +111,7 @@ class Plan:
     provenance: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     quality: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     sids: dict[int, str] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
 
     @property
     def root_key(self) -> str:
@@ -194,6 +197,7 @@ class Planner:
             return
         with read_without_trace(database) if self._leave_no_trace else database.read(snapshot=True) as connection:
             present = migrated.known_names(connection)
+            self._plan.present = frozenset(present)
             for bundle in migrated.load_bundles(connection, self._plan.root_key):
                 if bundle.bundle_name in present.values():
                     self._known[bundle.old_name] = bundle

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from rustybt.__about__ import __version__
 from rustybt.data.bundles.manifest import Manifest
-from rustybt.data.bundles.metadata_store import migrated
+from rustybt.data.bundles.metadata_store import migrated, versions
 from rustybt.data.bundles.metadata_store.migrated import MigratedBundle
 from rustybt.data.bundles.staging import discard_staged, publish_staged
 from rustybt.data.migration.backup import BackupWriter
 from rustybt.data.migration.merged import Merged, merge
-from rustybt.data.migration.old_rows import OldRows, read_old_rows
+from rustybt.data.migration.old_rows import OldRows, patience_of, read_old_rows
 from rustybt.data.migration.places import find_root
-from rustybt.data.migration.plan import Plan, PlannedBundle, Planner, described
+from rustybt.data.migration.plan import MIGRATED, Plan, PlannedBundle, Planner, described
 from rustybt.data.migration.report import BundleReport, MigrationReport
 from rustybt.data.migration.staging import StagedBars, sids_of, stage_bars
-from rustybt.errors import ConflictError
+from rustybt.errors import ConflictError, RequestError
 
 if TYPE_CHECKING:
     import os
@@ -65,7 +65,8 @@ class Migration:
     backup
         Copy the old databases and the home's first, so that it can be rolled back.
     patience_seconds
-        How long to wait for a program that has locked an old database.
+        How long to wait for a program that has locked an old database; None is 5 s, or the setting
+        ``bundle.lock_timeout_seconds`` where that is less.
     progress
         Called with a stage, how much of it is done and how much there is.
     on_step
@@ -80,7 +81,7 @@ class Migration:
         *,
         with_data: bool = True,
         backup: bool = True,
-        patience_seconds: float = 5.0,
+        patience_seconds: float | None = None,
         progress: Progress | None = None,
         on_step: Callable[[str], None] = _no_step,
     ) -> None:
@@ -88,7 +89,7 @@ class Migration:
         self._root = find_root(root)
         self._with_data = with_data
         self._wants_backup = backup
-        self._patience_seconds = patience_seconds
+        self._patience_seconds = patience_of(store, patience_seconds)
         self._progress = progress
         self._on_step = on_step
         self._had_database = False
@@ -156,21 +157,26 @@ class Migration:
     def _stage(self, plan: Plan) -> None:
         waiting = [bundle for bundle in plan.to_do if bundle.has_new_bars and bundle.usable]
         for number, bundle in enumerate(waiting, 1):
-            if self._has_moved_on(bundle):
+            if self._has_moved_on(plan, bundle):
                 note = "it has newer versions than the imported one: its old files were not read again"
                 self._staged[bundle.old_name] = _StagedBundle(StagedBars(notes=[note]))
                 continue
             tables = [read_old_rows(catalog, self._patience_seconds) for catalog in bundle.catalogs]
             merged = self._merged(plan, bundle, tables)
             rows = [row for found in tables for row in found.records("symbols")]
-            bars = stage_bars(
-                self._store,
-                bundle,
-                merged.symbols,
-                sids_of(rows, plan.sids, merged.symbols),
-                merged.columns,
-                root=plan.root_key,
-            )
+            try:
+                bars = stage_bars(
+                    self._store,
+                    bundle,
+                    merged.symbols,
+                    sids_of(rows, plan.sids, merged.symbols),
+                    merged.columns,
+                    root=plan.root_key,
+                )
+            except RequestError:
+                with self._store.database.read() as connection:
+                    _check_names(connection, plan)
+                raise
             staged = _StagedBundle(bars)
             if bars.manifest is not None:
                 # As bytes: the manifests of thousands of bundles are many objects.
@@ -180,16 +186,18 @@ class Migration:
             if self._progress is not None:
                 self._progress("import bars", number, len(waiting))
 
-    def _has_moved_on(self, bundle: PlannedBundle) -> bool:
-        if bundle.before is None:
+    def _has_moved_on(self, plan: Plan, bundle: PlannedBundle) -> bool:
+        """Return whether the bundle's latest version is not the imported one."""
+        if bundle.before is None and bundle.name.casefold() not in plan.present:
             return False
         with self._store.database.read() as connection:
-            version, content_hash = migrated.head_of(connection, bundle.name)
-        return version > 0 and (version, content_hash) != (bundle.before.version, bundle.before.content_hash)
+            head = migrated.head_of(connection, bundle.name)
+            return head[0] > 0 and head != _imported_before(connection, bundle, head)
 
     # -- the transaction -----------------------------------------------------------------------------------------------
 
     def _write(self, connection: Connection, plan: Plan, backup: str | None) -> None:
+        _check_names(connection, plan)
         now = int(self._store.clock())
         run_id = migrated.insert_run(connection, plan.root_key, backup, now, __version__)
         before = migrated.migrated_statistics(connection)
@@ -249,8 +257,10 @@ class Migration:
         manifest = staged.load() if staged else None
         if manifest is not None:
             publish_staged(connection, self._store, manifest, now, self._on_step)
-        version, content_hash = migrated.head_of(connection, bundle.name)
-        self._save_columns(connection, bundle, merged, has_bars=version > 0, now=now)
+        head = migrated.head_of(connection, bundle.name)
+        version, content_hash = head if manifest is not None else _imported_before(connection, bundle, head)
+        if (version, content_hash) == head:  # else the catalog describes a later version
+            self._save_columns(connection, bundle, merged, has_bars=version > 0, now=now)
         migrated.add_symbols(connection, bundle.name, merged.symbols)
         entries = [{**entry, "bundle_name": bundle.name} for entry in merged.cache_entries]
         migrated.add_cache_entries(connection, entries)
@@ -342,6 +352,31 @@ class Migration:
     def _version_of(self, name: str) -> int | None:
         with self._store.database.read() as connection:
             return migrated.head_of(connection, name)[0] or None
+
+
+def _imported_before(
+    connection: Connection, bundle: PlannedBundle, head: tuple[int, str | None]
+) -> tuple[int, str | None]:
+    """Return (version, content hash) of the bars that came over earlier; (0, None) where none did."""
+    if bundle.before is not None:
+        return bundle.before.version or 0, bundle.before.content_hash
+    for version in range(head[0], 0, -1):
+        info = versions.load_version(connection, bundle.name, version)
+        if info is not None and info.provenance.source_type == MIGRATED:
+            return version, info.content_hash
+    return 0, None
+
+
+def _check_names(connection: Connection, plan: Plan) -> None:
+    """Raise where a bundle came meanwhile under a name that was free when the migration was planned."""
+    came = migrated.known_names(connection).keys() - plan.present
+    for bundle in plan.to_do:
+        if bundle.before is None and bundle.name.casefold() in came:
+            raise ConflictError(
+                f"another process made bundle {bundle.name} while the old one of that name was brought over",
+                hint="run the command again; nothing was changed here",
+                bundle=bundle.name,
+            )
 
 
 def _json(value: Any) -> str:

@@ -120,8 +120,18 @@ def stage_bars(
         staged.rows += found.rows
         staged.rows_quarantined += found.quality().quarantined_count
         staged.failures |= {symbol: error.message for symbol, error in found.failures.items()}
-        staged.notes += found.notes
+        staged.notes += [*found.notes, *_set_aside(found)]
     return staged
+
+
+def _set_aside(found: Findings) -> list[str]:
+    """Say why rows were set aside: the report of a version has no place for a frequency without a single good bar."""
+    reasons = found.quality().quarantined
+    first = f"; first: {found.examples[0]}" if reasons and found.examples else ""
+    return [
+        f"{count:,} of the {found.request.frequency} rows set aside: {reason}{first}"
+        for reason, count in reasons.items()
+    ]
 
 
 def _provenance(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rustybt.data.bundles.metadata_store import migrated
 from rustybt.data.bundles.metadata_store.migrated_tables import DATA_CATALOG, PARQUET_CATALOG
 from rustybt.data.migration.merged import Merged, merge
-from rustybt.data.migration.old_rows import OldRows, read_old_rows
+from rustybt.data.migration.old_rows import OldRows, patience_of, read_old_rows
 from rustybt.data.migration.plan import Plan, PlannedBundle, Planner
 from rustybt.data.migration.staging import checked_bars, sids_of
 
@@ -113,14 +113,14 @@ class Validation:
         root: Path,
         *,
         with_data: bool = True,
-        patience_seconds: float = 5.0,
+        patience_seconds: float | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._store = store
         self._with_data = with_data
-        self._patience_seconds = patience_seconds
+        self._patience_seconds = patience_of(store, patience_seconds)
         self._progress = progress
-        self._planner = Planner(store, root, with_data=with_data, patience_seconds=patience_seconds)
+        self._planner = Planner(store, root, with_data=with_data, patience_seconds=self._patience_seconds)
         self._report = ValidationReport(str(root))
         self._days: dict[int, tuple[int, int, float]] = {}
 

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from rustybt.data.bundles.storage.bcolz_import import NEWEST_PYTHON
 from rustybt.errors import MissingDependencyError, RequestError
 from rustybt.logging import get_logger
 from rustybt.market.provenance import FrozenRecord, Provenance
@@ -157,7 +158,12 @@ _BUILT_INS = (
     _Entry("alpaca", "rustybt.data.sources.alpaca", "AlpacaDataSource", "alpaca", "alpaca"),
     _Entry("alphavantage", "rustybt.data.sources.alphavantage", "AlphaVantageDataSource"),
     _Entry(
-        "zipline", "rustybt.data.sources.zipline.source", "ZiplineDataSource", "bcolz", "zipline", newest_python=(3, 12)
+        "zipline",
+        "rustybt.data.sources.zipline.source",
+        "ZiplineDataSource",
+        "bcolz",
+        "zipline",
+        newest_python=NEWEST_PYTHON,
     ),
 )
 

@@ -1,22 +1,22 @@
 """The databases of the old catalogs, read without a byte written beside them.
 
 SQLite makes files of its own as soon as it opens a database with a write-ahead log, also to read. Such a database is
-therefore read into memory, with the committed part of its log laid over it.
+therefore read into memory, see `in_memory_copy`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from rustybt.data.bundles.metadata_store.memory_copy import in_memory_copy
 from rustybt.data.bundles.storage.local import translated
 from rustybt.errors import ConflictError, CorruptBundleError, RustybtError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 _MAGIC = b"SQLite format 3\x00"
@@ -182,28 +182,6 @@ class _Explained:
             raise self._database.explain(error) from error
 
 
-def in_memory_copy(path: Path) -> sqlite3.Connection | None:
-    """Return a database in memory with what was committed to the one at `path`; None if that changes all the time.
-
-    Nothing is written beside the file.
-    """
-    log = path.with_name(path.name + "-wal")
-    for _ in range(_ATTEMPTS):
-        before = _stamps(path, log)
-        with translated("read", path):
-            data = bytearray(path.read_bytes())
-            # To read a pipe would wait for its other end.
-            frames = log.read_bytes() if log.is_file() else b""
-        if _stamps(path, log) == before:
-            _lay_over(data, frames)
-            # A database in memory has no log.
-            data[18:20] = b"\x01\x01"
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            connection.deserialize(bytes(data))
-            return connection
-    return None
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -214,60 +192,3 @@ def _text(data: bytes) -> str | bytes:
         return data.decode()
     except UnicodeDecodeError:
         return data
-
-
-def _stamps(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
-    found: list[tuple[int, int] | None] = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            found.append(None)
-        else:
-            found.append((status.st_size, status.st_mtime_ns))
-    return tuple(found)
-
-
-# -- the log -------------------------------------------------------------------------------------------------------------
-# Layout and checksums: https://www.sqlite.org/fileformat2.html, section 4.
-
-
-def _lay_over(data: bytearray, log: bytes) -> None:
-    """Write the committed pages of a write-ahead log into the bytes of its database."""
-    if len(log) < _WAL_HEADER:
-        return
-    magic, _, page_size, _, salt_1, salt_2, sum_1, sum_2 = struct.unpack(">8I", log[:_WAL_HEADER])
-    order = _WAL_MAGIC.get(magic)
-    if order is None or _checksum(order, log[: _WAL_HEADER - 8], (0, 0)) != (sum_1, sum_2):
-        return
-    running = (sum_1, sum_2)
-    pending: dict[int, bytes] = {}
-    for at in range(_WAL_HEADER, len(log) - _FRAME_HEADER - page_size + 1, _FRAME_HEADER + page_size):
-        header = log[at : at + _FRAME_HEADER]
-        page, size_after, frame_salt_1, frame_salt_2, *told = struct.unpack(">6I", header)
-        content = log[at + _FRAME_HEADER : at + _FRAME_HEADER + page_size]
-        running = _checksum(order, content, _checksum(order, header[:8], running))
-        if (frame_salt_1, frame_salt_2) != (salt_1, salt_2) or tuple(told) != running:
-            return  # what follows is of an earlier use of the log
-        pending[page] = content
-        if size_after:
-            _write_pages(data, pending, page_size, size_after)
-            pending = {}
-
-
-def _write_pages(data: bytearray, pages: Mapping[int, bytes], page_size: int, size_after: int) -> None:
-    wanted = size_after * page_size
-    if len(data) < wanted:
-        data.extend(bytes(wanted - len(data)))
-    for page, content in pages.items():
-        data[(page - 1) * page_size : page * page_size] = content
-    del data[wanted:]
-
-
-def _checksum(order: str, data: bytes, start: tuple[int, int]) -> tuple[int, int]:
-    first, second = start
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    for even, odd in zip(words[::2], words[1::2], strict=True):
-        first = (first + even + second) & 0xFFFFFFFF
-        second = (second + odd + first) & 0xFFFFFFFF
-    return first, second

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
+from rustybt.data.bundles.metadata_store.memory_copy import in_memory_copy
 from rustybt.data.bundles.metadata_store.migrations import migrate
-from rustybt.data.bundles.metadata_store.old_catalogs import in_memory_copy
 from rustybt.errors import ConflictError, CorruptBundleError
 
 if TYPE_CHECKING:

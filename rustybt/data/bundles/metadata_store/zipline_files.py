@@ -6,23 +6,21 @@ Nothing is written, neither to them nor beside them. Their columns changed from 
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
-import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from rustybt.errors import BadResponseError
+from rustybt.data.bundles.metadata_store.memory_copy import in_memory_copy, is_half_written, log_of
+from rustybt.data.bundles.zipline_layout import HALF_WRITTEN
+from rustybt.errors import BadResponseError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 _ASSETS = re.compile(r"assets-(\d{1,4})\.sqlite")
-#: Beside a database that was not closed; opening it where it lies would write.
-_LEFTOVERS = ("-wal", "-journal")
 _EVENTS = {
     "splits": ("sid", "effective_date", "ratio"),
     "mergers": ("sid", "effective_date", "ratio"),
@@ -115,7 +113,7 @@ def read_assets(path: Path) -> ZiplineAssets:
     with _opened(path) as connection:
         has = _columns(connection, "equities")
         if "sid" not in has:
-            raise BadResponseError(f"{path} has no table of equities", hint=_hint(path), file=str(path))
+            raise BadResponseError(f"{path} has no table of equities", hint=HALF_WRITTEN, file=str(path))
         mapped = _rows(connection, "equity_symbol_mappings", ("sid", "symbol", "start_date", "end_date"))
         wanted = ("sid", "symbol", "asset_name", "start_date", "end_date", "exchange", "exchange_full")
         equities = _rows(connection, "equities", wanted)
@@ -166,22 +164,29 @@ def read_events(path: Path) -> ZiplineEvents:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection that writes nothing where the file lies; its errors are told with the file's name."""
     try:
-        with tempfile.TemporaryDirectory(prefix="rustybt-") as scratch:
-            leftovers = [beside for end in _LEFTOVERS if (beside := Path(f"{path}{end}")).is_file()]
-            address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-            if leftovers:
-                for part in (path, *leftovers):
-                    shutil.copyfile(part, Path(scratch) / part.name)
-                address = f"file:{quote(str(Path(scratch) / path.name))}"
-            with closing(sqlite3.connect(address, uri=True)) as connection:
-                connection.row_factory = sqlite3.Row
-                yield connection
+        with closing(_connected(path.resolve())) as connection:
+            connection.row_factory = sqlite3.Row
+            yield connection
     except sqlite3.Error as error:
-        raise BadResponseError(f"{path} cannot be read as SQLite: {error}", hint=_hint(path), file=str(path)) from error
-    except OSError as error:
-        raise BadResponseError(
-            f"{path} cannot be read: {error.strerror or error}", hint=_hint(path), file=str(path)
-        ) from error
+        raise _unreadable(path, f"cannot be read as SQLite: {error}") from error
+    except (OSError, StorageError) as error:
+        raise _unreadable(path, f"cannot be read: {error}") from error
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Return a connection to the file itself, which SQLite takes for unchangeable, or to a copy where it has a log."""
+    if is_half_written(path):
+        raise _unreadable(path, "was left in the middle of a write")
+    if not log_of(path).exists():
+        return sqlite3.connect(f"file:{quote(path.as_posix())}?mode=ro&immutable=1", uri=True)
+    copy = in_memory_copy(path)
+    if copy is None:
+        raise _unreadable(path, "is being written to all the time")
+    return copy
+
+
+def _unreadable(path: Path, said: str) -> BadResponseError:
+    return BadResponseError(f"{path} {said}", hint=HALF_WRITTEN, file=str(path))
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -218,9 +223,3 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 
 def _name(row: Mapping[str, Any]) -> ZiplineName:
     return ZiplineName(str(row["symbol"] or "").strip(), row["start_date"] or 0, row["end_date"] or 0)
-
-
-def _hint(path: Path) -> str:
-    return (
-        f"the ingestion {path.parent.name} may be half-written: zipline ingest again, or --timestamp for an older one"
-    )

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rustybt.data.bundles.zipline_layout import ADJUSTMENTS_FILE
 from rustybt.errors import StorageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 #: Version of the assets database that zipline-reloaded 3.x reads; it is part of the file's name.
 ASSETS_VERSION = 7
 ASSETS_FILE = f"assets-{ASSETS_VERSION}.sqlite"
-ADJUSTMENTS_FILE = "adjustments.sqlite"
 #: What Zipline stores of a date that is not known.
 NO_DATE = -(2**63)
 

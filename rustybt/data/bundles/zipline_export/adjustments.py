@@ -17,8 +17,8 @@ from rustybt.data.bundles.metadata_store.zipline_output import (
     write_adjustments,
 )
 from rustybt.data.bundles.zipline_export.outgoing import MINUTE
-from rustybt.data.bundles.zipline_export.report import listed
 from rustybt.market.frequency import DAILY
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rustybt.data.bundles.metadata_store.zipline_output import EquityRow, ExchangeRow, MappingRow
 from rustybt.data.bundles.zipline_export.countries import country_of
 from rustybt.data.bundles.zipline_export.names import mappings_of
-from rustybt.data.bundles.zipline_export.report import listed
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rustybt.errors import RequestError
-from rustybt.market.calendars import canonical_name
+from rustybt.market.venues import calendar_of_exchange
 
 #: What Zipline writes for an exchange whose country nobody named.
 UNKNOWN = "??"
@@ -65,7 +64,4 @@ _BY_CALENDAR = {calendar: country for country, calendars in _COUNTRIES.items() f
 
 def country_of(exchange: str, calendar_name: str) -> str:
     """Return the ISO 3166 code of an exchange's country, of its calendar's where the exchange is none that is known."""
-    try:
-        return _BY_CALENDAR.get(canonical_name(exchange), UNKNOWN)
-    except RequestError:
-        return _BY_CALENDAR.get(calendar_name, UNKNOWN)
+    return _BY_CALENDAR.get(calendar_of_exchange(exchange) or calendar_name, UNKNOWN)

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from rustybt.data.bundles.zipline_export.limits import DECIMALS, scaled
-from rustybt.data.bundles.zipline_export.tables import FIELDS, GrowingTable
-from rustybt.market.bars import PRICE_COLUMNS, series_starts
+from rustybt.data.bundles.zipline_export.tables import GrowingTable
+from rustybt.data.bundles.zipline_layout import DAILY_FOLDER
+from rustybt.market.bars import PRICE_COLUMNS, VALUE_COLUMNS, series_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.zipline_export.adjustments import ClosesBefore
     from rustybt.data.bundles.zipline_export.grid import SessionGrid
-
-DAILY_FOLDER = "daily_equities.bcolz"
 
 
 def write_daily(
@@ -34,7 +33,7 @@ def write_daily(
     `closes` is shown the closes of each symbol on the way.
     """
     path = folder / DAILY_FOLDER
-    table = GrowingTable(path, (*FIELDS, "day", "id"), expected_rows)
+    table = GrowingTable(path, (*VALUE_COLUMNS, "day", "id"), expected_rows)
     first_row, last_row, offsets = dict[str, int](), dict[str, int](), dict[str, int]()
     days = grid.seconds.astype(np.uint32)
     earliest: int | None = None
@@ -49,8 +48,8 @@ def write_daily(
         begins = np.cumsum(lengths) - lengths
         counts = np.diff(np.append(starts, kept.height))
         places = rows - np.repeat(firsts - begins, counts)
-        columns = [np.zeros(int(lengths.sum()), dtype=np.uint32) for _ in FIELDS]
-        for column, name in zip(columns, FIELDS, strict=True):
+        columns = [np.zeros(int(lengths.sum()), dtype=np.uint32) for _ in VALUE_COLUMNS]
+        for column, name in zip(columns, VALUE_COLUMNS, strict=True):
             column[places] = scaled(kept[name], DECIMALS if name in PRICE_COLUMNS else 0).to_numpy()
         names = kept["symbol"].gather(starts).to_list()
         sessions = np.arange(lengths.sum()) + np.repeat(firsts - begins, lengths)

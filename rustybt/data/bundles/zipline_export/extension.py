@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rustybt.data.bundles.zipline_layout import EXTENSION_FILE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rustybt.data.bundles.zipline_export.grid import SessionGrid
-
-EXTENSION_FILE = "extension.py"
 
 _FUNCTION = '''\
 import os

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from rustybt.data.bundles.zipline_export.report import listed
 from rustybt.errors import RequestError
 from rustybt.market.bars import PRICE_COLUMNS, join_frames
 from rustybt.market.decimals import MAX_SCALE
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from rustybt.data.bundles.zipline_export.limits import DECIMALS, scaled
-from rustybt.data.bundles.zipline_export.tables import FIELDS, GrowingTable
-from rustybt.market.bars import PRICE_COLUMNS
+from rustybt.data.bundles.zipline_export.tables import GrowingTable
+from rustybt.data.bundles.zipline_layout import MINUTE_FOLDER, MINUTE_METADATA_FILE, minute_table
+from rustybt.market.bars import PRICE_COLUMNS, VALUE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from rustybt.data.bundles.zipline_export.grid import SessionGrid
 
-MINUTE_FOLDER = "minute_equities.bcolz"
 _FORMAT = 3
 
 
@@ -46,19 +46,19 @@ def write_minutes(
         kept = bars.filter((pl.col("position") >= 0) & pl.col("symbol").is_in(list(sids)))
         for rows in kept.partition_by("symbol", maintain_order=True):
             symbol = rows["symbol"][0]
-            table = GrowingTable(path / _place(sids[symbol]), FIELDS, expected)
+            table = GrowingTable(path / minute_table(sids[symbol]), VALUE_COLUMNS, expected)
             begin = len(table)
             at = rows["position"].to_numpy() - begin
             columns = []
-            for name in FIELDS:
+            for name in VALUE_COLUMNS:
                 column = np.zeros(int(at[-1]) + 1, dtype=np.uint32)
                 column[at] = scaled(rows[name], decimals[symbol] if name in PRICE_COLUMNS else 0).to_numpy()
                 columns.append(column)
             table.append(columns)
             table.finish()
     for sid in sids.values() if decimals else ():
-        if not (path / _place(sid)).exists():
-            GrowingTable(path / _place(sid), FIELDS, expected).finish()
+        if not (path / minute_table(sid)).exists():
+            GrowingTable(path / minute_table(sid), VALUE_COLUMNS, expected).finish()
     ratios = {str(sids[symbol]): 10**k for symbol, k in sorted(decimals.items()) if k != DECIMALS and symbol in sids}
     described = {
         "version": _FORMAT,
@@ -69,10 +69,5 @@ def write_minutes(
         "start_session": str(grid.first),
         "end_session": str(grid.last),
     }
-    (path / "metadata.json").write_text(json.dumps(described), encoding="utf-8")
+    (path / MINUTE_METADATA_FILE).write_text(json.dumps(described), encoding="utf-8")
     return path
-
-
-def _place(sid: int) -> str:
-    padded = f"{sid:06}"
-    return f"{padded[:2]}/{padded[2:4]}/{padded}.bcolz"

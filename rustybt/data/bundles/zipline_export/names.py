@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustybt.data.bundles.zipline_export.report import listed
 from rustybt.errors import RequestError
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

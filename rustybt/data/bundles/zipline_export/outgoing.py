@@ -14,7 +14,7 @@ from rustybt.market.calendars import get_calendar
 from rustybt.market.decimals import decode_floats, to_floats
 from rustybt.market.frequency import DAILY, FREQUENCIES
 from rustybt.market.request import DAY_MICROSECONDS, to_date
-from rustybt.market.resample import can_resample, resample
+from rustybt.market.resample import MADE_OF_SEVERAL, can_resample, resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,17 +104,7 @@ def made_daily_bars(
 
 def _joined(bars: pl.DataFrame) -> pl.DataFrame:
     """Join what two files hold of one session: an evening at the end of a month belongs to the next month's first."""
-    return (
-        bars.group_by("symbol", "timestamp", maintain_order=True)
-        .agg(
-            pl.col("open").first(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("close").last(),
-            pl.col("volume").sum(),
-        )
-        .select(BAR_COLUMNS)
-    )
+    return bars.group_by("symbol", "timestamp", maintain_order=True).agg(MADE_OF_SEVERAL).select(BAR_COLUMNS)
 
 
 def restate(

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_SHOWN = 5
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +58,3 @@ class ZiplineExport:
         """Return plain JSON values."""
         said = {**asdict(self), "written": list(self.written), "notes": list(self.notes), "next_step": self.next_step}
         return {"name" if key == "bundle" else key: value for key, value in said.items()}
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first few of `names`, and how many more there are."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

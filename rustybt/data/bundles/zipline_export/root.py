@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles.metadata_store.zipline_output import write_assets
+from rustybt.data.bundles.storage.bcolz_import import import_bcolz
 from rustybt.data.bundles.storage.local import TEMPORARY_PREFIX, translated
 from rustybt.data.bundles.zipline_export import limits
 from rustybt.data.bundles.zipline_export.adjustments import ClosesBefore, events_of, write_events
@@ -19,10 +20,11 @@ from rustybt.data.bundles.zipline_export.extension import add_to_extension, regi
 from rustybt.data.bundles.zipline_export.grid import SessionGrid, grid_of
 from rustybt.data.bundles.zipline_export.minute_bars import write_minutes
 from rustybt.data.bundles.zipline_export.outgoing import MINUTE, OutgoingBars, made_daily_bars
-from rustybt.data.bundles.zipline_export.report import ZiplineExport, listed
-from rustybt.data.bundles.zipline_export.tables import import_bcolz
+from rustybt.data.bundles.zipline_export.report import ZiplineExport
+from rustybt.data.bundles.zipline_layout import bundles_folder, ingestion_name
 from rustybt.errors import RequestError
 from rustybt.market.frequency import DAILY
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,8 @@ def export_zipline(bundle: Bundle, path: str | Path, *, today: date | None = Non
     """
     import_bcolz()
     root = Path(path).expanduser()
-    target = root / "data" / bundle.name / _folder_name(bundle.info.created_at)
+    made_at = datetime.fromtimestamp(bundle.info.created_at, UTC)
+    target = bundles_folder(root) / bundle.name / ingestion_name(made_at)
     if target.exists() or (root.exists() and not root.is_dir()):
         raise RequestError(
             f"{target if target.exists() else root} exists already", hint="name another output, or remove it first"
@@ -99,10 +102,6 @@ def export_zipline(bundle: Bundle, path: str | Path, *, today: date | None = Non
         left_out_bars=days.outside + minutes.outside,
         has_minutes=bool(minutes.spans),
     )
-
-
-def _folder_name(created_at: int) -> str:
-    return datetime.fromtimestamp(created_at, UTC).replace(tzinfo=None).isoformat().replace(":", ";")
 
 
 def _outgoing(bundle: Bundle, events: Events, today: date) -> tuple[OutgoingBars, list[str]]:

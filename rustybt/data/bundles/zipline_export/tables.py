@@ -1,4 +1,4 @@
-"""bcolz tables of unsigned 32-bit columns, and their one importer here."""
+"""bcolz tables of unsigned 32-bit columns, written row by row."""
 
 from __future__ import annotations
 
@@ -6,32 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.errors import MissingDependencyError
+from rustybt.data.bundles.storage.bcolz_import import import_bcolz
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-FIELDS = ("open", "high", "low", "close", "volume")
-
-
-def import_bcolz() -> Any:
-    """Return the module bcolz.
-
-    Raises
-    ------
-    MissingDependencyError
-        It is not installed.
-    """
-    try:
-        import bcolz
-    except ImportError as error:
-        raise MissingDependencyError(
-            "export to zipline needs the package bcolz-zipline", hint="pip install 'rustybt[zipline]'"
-        ) from error
-    return bcolz
 
 
 class GrowingTable:

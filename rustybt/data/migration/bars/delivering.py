@@ -15,6 +15,7 @@ from rustybt.data.sources.frame import first_rule
 from rustybt.errors import BadResponseError, SourceError, SymbolNotFoundError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.bars import join_frames
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,6 +155,4 @@ def _rows(count: int) -> str:
 def _notes(found: RowsRead) -> tuple[str, ...]:
     if not found.unused_columns:
         return ()
-    named = sorted(found.unused_columns)
-    more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
-    return (f"columns not used: {', '.join(named[:_MAX_NAMED])}{more}",)
+    return (f"columns not used: {listed(sorted(found.unused_columns), _MAX_NAMED)}",)

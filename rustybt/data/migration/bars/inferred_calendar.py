@@ -9,12 +9,12 @@ import numpy as np
 
 from rustybt.data.bundles.storage.foreign import open_foreign
 from rustybt.data.migration.bars.columns import columns_of
-from rustybt.data.migration.bars.venues import calendar_of_exchange, calendar_of_type
 from rustybt.data.sources.reading.stamps import StampRules
 from rustybt.errors import RustybtError
 from rustybt.logging import get_logger
 from rustybt.market.calendars import ALWAYS_OPEN, EARLIEST_DATE, LATEST_DATE, get_calendar
 from rustybt.market.request import DAY_MICROSECONDS, to_date
+from rustybt.market.venues import calendar_of_exchange, calendar_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

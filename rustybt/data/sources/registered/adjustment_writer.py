@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,6 +12,8 @@ from rustybt.data.sources.registered.cells import check_frame, day_of, rows_of
 from rustybt.data.sources.registered.written_bars import check_sid
 from rustybt.errors import RequestError, RustybtError
 from rustybt.market.corporate_actions import CorporateAction
+from rustybt.market.ratios import ratio_of_float
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from datetime import date
@@ -28,9 +28,6 @@ _NEEDED = {
 }
 _DATES = ("declared_date", "record_date", "pay_date")
 _SOURCE = "registered"
-# A ratio that was divided once or twice is off by no more than this share of itself.
-_ROUNDING = Fraction(1, 2**51)
-_DENOMINATORS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
 class AdjustmentWriter:
@@ -101,8 +98,8 @@ class AdjustmentWriter:
                 events.setdefault(event.event_id, event)
         notes = []
         if merged:
-            listed = ", ".join(sorted(merged)[:5])
-            notes.append(f"{sum(merged.values())} mergers are not stored, the bundle has no such event: {listed}")
+            count = sum(merged.values())
+            notes.append(f"{count:,} mergers are not stored, the bundle has no such event: {listed(sorted(merged))}")
         return list(events.values()), pl.DataFrame(bad, schema=QUARANTINE_SCHEMA, orient="row"), notes
 
 
@@ -111,7 +108,7 @@ def _event(what: str, row: dict[str, Any], symbol: str, names: SidNames) -> Corp
         raise RequestError(f"sid {check_sid(row['sid'])} has no asset")
     day = _day(row["effective_date" if what == "splits" else "ex_date"])
     if what == "splits":
-        old_for_new = fraction_of(row["ratio"])
+        old_for_new = ratio_of_float(row["ratio"])
         if old_for_new == 1:
             return None
         new, old = Decimal(old_for_new.denominator), Decimal(old_for_new.numerator)
@@ -122,33 +119,12 @@ def _event(what: str, row: dict[str, Any], symbol: str, names: SidNames) -> Corp
         if amount == 0:
             return None
         return CorporateAction.cash_dividend(symbol, day, amount, source=_SOURCE, **dates)
-    ratio = fraction_of(row["ratio"])
+    ratio = ratio_of_float(row["ratio"])
     # Shares of another company are a spin-off; `payment_sid` itself has no place in an event.
     paid = row.get("payment_sid", row["sid"])
     kind = "stock_dividend" if paid is None or names.symbols.get(paid) == symbol else "spin_off"
     new, old = Decimal(ratio.numerator), Decimal(ratio.denominator)
     return CorporateAction(symbol, kind, day, ratio_new=new, ratio_old=old, source=_SOURCE, **dates)
-
-
-def fraction_of(value: Any) -> Fraction:
-    """Return the ratio of whole numbers that a float stands for: 1/3 for 0.3333333333333333, 10/21 for 1.0 / 2.1.
-
-    The smallest one within the rounding of a division; where there is none, the decimal that the float prints as.
-
-    Raises
-    ------
-    RequestError
-        It is no positive number.
-    """
-    number = float(value)
-    if not math.isfinite(number) or number <= 0:
-        raise RequestError(f"the ratio {value!r} is not a positive number")
-    exact = Fraction(number)
-    for largest in _DENOMINATORS:
-        near = exact.limit_denominator(largest)
-        if near > 0 and abs(near - exact) <= exact * _ROUNDING:
-            return near
-    return Fraction(repr(number))
 
 
 def _day(value: Any) -> date:

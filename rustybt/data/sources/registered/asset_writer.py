@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,25 +13,14 @@ from rustybt.data.sources.registered.written_bars import check_sid
 from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.request import check_symbol
+from rustybt.market.reused_tickers import TickerOwner, told_apart
+from rustybt.market.venues import mic_of_exchange
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SOURCE = "registered"
-#: Names that Zipline users write, and the MIC of each; any other one says nothing that the store could rely on.
-_VENUES = {
-    "NYSE": "XNYS",
-    "NASDAQ": "XNAS",
-    "AMEX": "XASE",
-    "NYSE AMERICAN": "XASE",
-    "NYSE ARCA": "ARCX",
-    "NYSEARCA": "ARCX",
-    "ARCA": "ARCX",
-    "BATS": "BATS",
-    "LSE": "XLON",
-    "TSX": "XTSE",
-    "CME": "XCME",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +47,8 @@ class SidNames:
     ----------
     symbols
         Sid -> symbol in the bundle.
+    attributes
+        Of each symbol.
     unusable
         Sid -> why its symbol cannot be one.
     former
@@ -140,18 +131,10 @@ class AssetWriter:
             self._rows[sid, symbol, end] = _Row(sid, symbol, start, end, attributes)
 
     def _venue(self, exchange: str) -> str | None:
-        for name in (self._canonical.get(exchange, ""), exchange):
-            known = name.strip().upper()
-            if known in _VENUES or known in _VENUES.values():
-                return _VENUES.get(known, known)
-        return None
+        return mic_of_exchange(self._canonical.get(exchange, "")) or mic_of_exchange(exchange)
 
     def names(self) -> SidNames:
-        """Return the symbol of each sid: the one that it had last.
-
-        Where several sids end with one symbol, the last of them keeps it, and the others get the year in which they were
-        listed: ``ABC.1998``.
-        """
+        """Return the symbol of each sid: the one that it had last; several that end with one are told apart by `told_apart`."""
         by_sid: dict[int, list[_Row]] = {}
         # Of equal ends the row written later holds.
         for row in sorted(self._rows.values(), key=lambda item: item.order):
@@ -167,19 +150,18 @@ class AssetWriter:
                 owners.setdefault(rows[-1].symbol, []).append(rows[-1])
         symbols: dict[int, str] = {}
         attributes: dict[str, AssetAttributes] = {}
-        notes = []
+        notes: list[str] = []
         for symbol, rows in owners.items():
-            *earlier, last = sorted(rows, key=lambda item: item.order)
-            named = {last.sid: symbol}
-            for row in earlier:
-                named[row.sid] = _distinguished(row, {*owners, *symbols.values(), *named.values()})
-                notes.append(
-                    f"{symbol} was the ticker of several assets: sid {row.sid} is {named[row.sid]}, sid {last.sid} is {symbol}"
-                )
+            in_order = [TickerOwner(row.sid, row.start) for row in sorted(rows, key=lambda item: item.order)]
+            named, said = told_apart(symbol, in_order, {*owners, *symbols.values()})
+            notes += said
             symbols.update(named)
-            attributes.update((named[row.sid], row.attributes) for row in rows)
+            for row in rows:
+                own = named[row.sid]
+                epoch = None if own == symbol else row.start
+                attributes[own] = replace(row.attributes, listing_epoch=epoch)
         if self._multipliers:
-            notes.append(f"the multiplier of futures is not stored: {', '.join(sorted(self._multipliers)[:5])}")
+            notes.append(f"the multiplier of futures is not stored: {listed(sorted(self._multipliers))}")
         former = tuple(
             Alias(symbols[row.sid], row.symbol, row.start, row.end, _SOURCE)
             for rows in by_sid.values()
@@ -187,12 +169,6 @@ class AssetWriter:
             if row.symbol and symbols.get(row.sid, row.symbol) != row.symbol
         )
         return SidNames(symbols, attributes, unusable, former, tuple(notes))
-
-
-def _distinguished(row: _Row, taken: set[str]) -> str:
-    """Return another symbol for an earlier owner of a ticker."""
-    choices = [f"{row.symbol}.{row.start.year}", f"{row.symbol}.{row.start}"] if row.start is not None else []
-    return next((choice for choice in choices if choice not in taken), f"{row.symbol}.sid-{row.sid}")
 
 
 def _day(value: Any) -> date | None:

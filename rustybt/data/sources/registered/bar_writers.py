@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rustybt.data.sources.registered.written_bars import COLUMNS, check_sid
+from rustybt.data.sources.registered.written_bars import check_sid
 from rustybt.errors import RequestError
+from rustybt.market.bars import VALUE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -39,7 +40,7 @@ class _BarWriter:
 
     def _add(self, sid: Any, frame: Any, behavior: str) -> None:
         if behavior == "raise" and hasattr(frame, "columns"):
-            known = [name for name in COLUMNS if name in frame.columns]
+            known = [name for name in VALUE_COLUMNS if name in frame.columns]
             bad = int((frame[known].isna() | (frame[known] < 0)).to_numpy().sum())
             if bad:
                 raise RequestError(

@@ -5,24 +5,23 @@ from __future__ import annotations
 import os
 import traceback
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rustybt.data.bundles import registration
+from rustybt.data.bundles.zipline_layout import EXTENSION_FILE, zipline_root
 from rustybt.data.sources.registered.zipline_names import zipline_stands_in
 from rustybt.errors import RequestError, RustybtError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from rustybt.data.bundles.registration import RegisteredBundle
-
-_DEFAULT_ROOT = "~/.zipline"
 
 
 def default_extension(environ: Mapping[str, str]) -> Path:
     """Return where Zipline's own command looks for definitions: ``$ZIPLINE_ROOT/extension.py``, else ``~/.zipline``."""
-    return Path(environ.get("ZIPLINE_ROOT") or _DEFAULT_ROOT).expanduser() / "extension.py"
+    return zipline_root(environ=environ) / EXTENSION_FILE
 
 
 def read_definitions(path: Path) -> dict[str, RegisteredBundle]:

@@ -12,7 +12,7 @@ from rustybt.data.sources.csv.spool import Spool
 from rustybt.data.sources.delivery import empty_quarantine
 from rustybt.data.sources.frame import FrameDataSource
 from rustybt.errors import BadResponseError, RequestError
-from rustybt.market.bars import PRICE_COLUMNS
+from rustybt.market.bars import PRICE_COLUMNS, VALUE_COLUMNS, join_frames
 from rustybt.market.request import BarRequest
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rustybt.errors import SourceError
     from rustybt.market.frequency import Frequency
 
-#: Columns of the frames that Zipline's writers take; the index is the time.
-COLUMNS = (*PRICE_COLUMNS, "volume")
 #: Rows that wait before they go to the spool together: a file for each sid would be many.
 _WAITING_ROWS = 200_000
 _DIGITS = 20
@@ -81,14 +79,14 @@ class WrittenBars:
             "no trade", and are counted instead of stored.
         """
         number = check_sid(sid)
-        missing = [name for name in COLUMNS if name not in getattr(frame, "columns", ())]
+        missing = [name for name in VALUE_COLUMNS if name not in getattr(frame, "columns", ())]
         if missing:
             self._found.failures[number] = BadResponseError(
                 f"the frame of sid {number} has no column {', '.join(missing)}",
-                hint=f"the columns are {', '.join(COLUMNS)}, the index is the time",
+                hint=f"the columns are {', '.join(VALUE_COLUMNS)}, the index is the time",
             )
             return
-        bars = self._without_fillers(frame[list(COLUMNS)])
+        bars = self._without_fillers(frame[list(VALUE_COLUMNS)])
         if not len(bars):
             return
         try:
@@ -178,10 +176,7 @@ class WrittenBars:
 
     def quarantined(self) -> pl.DataFrame:
         """Return the rows set aside, their sid in the column `symbol`."""
-        whole = empty_quarantine()
-        for part in self._found.quarantined:
-            whole = whole.vstack(part)
-        return whole
+        return join_frames([empty_quarantine(), *self._found.quarantined])
 
     def close(self) -> None:
         """Remove the files."""
@@ -210,7 +205,7 @@ class WrittenBars:
         self._found.files.update(delivery.files)
         if delivery.quarantined.height:
             self._found.quarantined.append(delivery.quarantined)
-        for column in COLUMNS:
+        for column in VALUE_COLUMNS:
             self._found.rules.setdefault(column, set()).add(delivery.number_rule)
         flag = delivery.missing_volume
         self._wait(delivery.bars.with_columns(missing=pl.lit(value=False) if flag is None else flag))
@@ -224,9 +219,7 @@ class WrittenBars:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        whole = self._waiting[0]
-        for part in self._waiting[1:]:
-            whole = whole.vstack(part)
+        whole = join_frames(self._waiting)
         self._waiting, self._waiting_rows = [], 0
         self._spool.add(whole.rechunk())
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.errors import BadResponseError, MissingDependencyError
+from rustybt.data.bundles.storage.bcolz_import import import_bcolz
+from rustybt.data.bundles.zipline_layout import HALF_WRITTEN
+from rustybt.errors import BadResponseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +26,6 @@ _FILE_HEADER = 16
 _CHUNK_HEADER = struct.Struct("<4sIII")
 _MAGIC = b"blpk"
 _MOST_BROKEN = 100
-#: The newest Python for which there are wheels of bcolz-zipline.
-NEWEST_PYTHON = (3, 12)
-_PIP = 'pip install "rustybt[zipline]"'
 
 
 class BcolzColumn:
@@ -113,9 +111,6 @@ class BcolzColumn:
         return ""
 
 
-HALF_WRITTEN = "the ingestion may be half-written: zipline ingest again, or --timestamp for an older one"
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file.
 
@@ -135,28 +130,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadResponseError(f"{path} holds no JSON object", hint=HALF_WRITTEN, file=str(path))
     return found
-
-
-def import_bcolz() -> Any:
-    """Return the module bcolz.
-
-    Raises
-    ------
-    MissingDependencyError
-        It is not installed.
-    """
-    try:
-        import bcolz
-    except ImportError as error:
-        too_new = sys.version_info[:2] > NEWEST_PYTHON
-        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        newest = ".".join(map(str, NEWEST_PYTHON))
-        raise MissingDependencyError(
-            "Zipline's bars are bcolz files, and bcolz is not installed"
-            + (f"; it has no wheels for Python {here}" if too_new else ""),
-            hint=f"use Python {newest} or older: {_PIP}" if too_new else _PIP,
-        ) from error
-    return bcolz
 
 
 def _is_count(value: Any) -> bool:

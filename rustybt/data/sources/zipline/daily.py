@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.sources.zipline.columns import HALF_WRITTEN, BcolzColumn, read_json
+from rustybt.data.bundles.zipline_layout import HALF_WRITTEN
+from rustybt.data.sources.zipline.columns import BcolzColumn, read_json
 from rustybt.data.sources.zipline.series import ZiplineSeries, is_bar
 from rustybt.errors import BadResponseError
 from rustybt.market.bars import VALUE_COLUMNS

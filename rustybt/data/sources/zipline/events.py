@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from rustybt.errors import RequestError
 from rustybt.market.corporate_actions import CorporateAction
+from rustybt.market.ratios import ratio_of_float
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _SOURCE = "zipline"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATES = ("declared_date", "record_date", "pay_date")
-_MOST_LISTED = 5
 
 
 def actions_of(
@@ -27,8 +26,8 @@ def actions_of(
 ) -> tuple[dict[str, list[CorporateAction]], tuple[str, ...]]:
     """Return the corporate actions by symbol, and sentences about what could not become one.
 
-    A ratio is stored as a float; what is meant is the fraction with the smallest denominator that gives the same float:
-    0.3333333333333333 is three new shares for one. Zipline's ratio of a split multiplies earlier prices, so it is old to new.
+    A ratio is stored as a float; what it stands for is the business of `ratio_of_float`: 0.3333333333333333 is three new shares
+    for one. Zipline's ratio of a split multiplies earlier prices, so it is old to new.
     """
     found: dict[str, list[CorporateAction]] = {}
     problems: dict[str, list[str]] = {}
@@ -67,26 +66,6 @@ def actions_of(
     return found, tuple(_told(what, labels) for what, labels in problems.items())
 
 
-def simplest_fraction(value: float) -> Fraction:
-    """Return the fraction with the smallest denominator whose nearest double is `value`, a positive finite one.
-
-    Between the neighbours of a double half-way, the first convergent of the continued fraction that both ends share is it.
-    """
-    low = (Fraction(math.nextafter(value, 0.0)) + Fraction(value)) / 2
-    high = (Fraction(math.nextafter(value, math.inf)) + Fraction(value)) / 2
-    found = _simplest_between(low, high)
-    return found if found.numerator / found.denominator == value else Fraction(value)
-
-
-def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
-    """Return the fraction with the smallest denominator in [low, high], both positive."""
-    whole = -(-low.numerator // low.denominator)
-    if whole <= high:
-        return Fraction(whole)
-    floor = low.numerator // low.denominator
-    return floor + 1 / _simplest_between(1 / (high - floor), 1 / (low - floor))
-
-
 def day_of(seconds: Any) -> date | None:
     """Return the UTC day of Unix seconds, None for a missing one: Zipline writes NaT as the smallest of 64 bits."""
     if seconds is None or not -(2**40) < seconds < 2**40:
@@ -98,7 +77,7 @@ def day_of(seconds: Any) -> date | None:
 
 
 def _split(symbol: str, day: date, row: Mapping[str, Any]) -> CorporateAction | None:
-    ratio = _ratio(row)
+    ratio = ratio_of_float(row["ratio"])
     return (
         None if ratio == 1 else CorporateAction.split(symbol, day, ratio.denominator, ratio.numerator, source=_SOURCE)
     )
@@ -111,7 +90,7 @@ def _dividend(symbol: str, day: date, row: Mapping[str, Any]) -> CorporateAction
 
 
 def _stock_dividend(symbol: str, day: date, row: Mapping[str, Any]) -> CorporateAction:
-    ratio = _ratio(row)
+    ratio = ratio_of_float(row["ratio"])
     return CorporateAction(
         symbol,
         "stock_dividend" if row["payment_sid"] in (None, row["sid"]) else "spin_off",
@@ -127,13 +106,5 @@ def _known_days(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: day_of(row[name]) for name in _DATES}
 
 
-def _ratio(row: Mapping[str, Any]) -> Fraction:
-    ratio = float(row["ratio"])
-    if not 0 < ratio < math.inf:
-        raise ValueError(ratio)
-    return simplest_fraction(ratio)
-
-
 def _told(what: str, labels: list[str]) -> str:
-    more = f" and {len(labels) - _MOST_LISTED:,} more" if len(labels) > _MOST_LISTED else ""
-    return f"{what} ({len(labels):,}): {', '.join(labels[:_MOST_LISTED])}{more}"
+    return f"{what} ({len(labels):,}): {listed(labels)}"

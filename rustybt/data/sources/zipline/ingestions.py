@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rustybt.data.bundles.zipline_layout import bundles_folder, ingestion_moment
 from rustybt.errors import RequestError, SourceUnavailableError
+from rustybt.market.wording import listed
 
-DAILY_FOLDER = "daily_equities.bcolz"
-MINUTE_FOLDER = "minute_equities.bcolz"
-ADJUSTMENTS_FILE = "adjustments.sqlite"
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
 _MOST_LISTED = 10
 
 
@@ -33,12 +34,6 @@ class Ingestion:
     folder: Path
 
 
-def zipline_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return `root`, else the one that ``ZIPLINE_ROOT`` names, else ``~/.zipline``."""
-    chosen = root if root is not None else os.environ.get("ZIPLINE_ROOT") or Path("~") / ".zipline"
-    return Path(chosen).expanduser().absolute()
-
-
 def list_bundles(root: Path) -> dict[str, list[Ingestion]]:
     """Return every bundle below a root with its ingestions, oldest first; empty where there is nothing.
 
@@ -47,7 +42,7 @@ def list_bundles(root: Path) -> dict[str, list[Ingestion]]:
     SourceUnavailableError
         The folder cannot be looked into.
     """
-    names = [path.name for path in _folders(root / "data")]
+    names = [path.name for path in _folders(bundles_folder(root))]
     found = {name: ingestions_of(root, name) for name in sorted(names)}
     return {name: ingestions for name, ingestions in found.items() if ingestions}
 
@@ -62,8 +57,8 @@ def ingestions_of(root: Path, bundle: str) -> list[Ingestion]:
     SourceUnavailableError
         The folder cannot be looked into.
     """
-    folder = root / "data" / _check_name(bundle)
-    parsed = [(_moment(path.name.replace(";", ":")), path) for path in _folders(folder)]
+    folder = bundles_folder(root) / _check_name(bundle)
+    parsed = [(ingestion_moment(path.name), path) for path in _folders(folder)]
     return sorted(Ingestion(moment, path.name, bundle, path) for moment, path in parsed if moment is not None)
 
 
@@ -87,8 +82,8 @@ def find_ingestion(root: Path, bundle: str, timestamp: str | None = None) -> Ing
     if not found:
         names = list(list_bundles(root))
         raise RequestError(
-            f"{root / 'data'} has no Zipline bundle {bundle!r} that was ingested",
-            hint=f"there: {_some(names)}"
+            f"{bundles_folder(root)} has no Zipline bundle {bundle!r} that was ingested",
+            hint=f"there: {listed(names, _MOST_LISTED)}"
             if names
             else "--root DIR, or set ZIPLINE_ROOT, to where Zipline keeps its data",
             bundle=bundle,
@@ -98,8 +93,8 @@ def find_ingestion(root: Path, bundle: str, timestamp: str | None = None) -> Ing
     exact = [ingestion for ingestion in found if ingestion.timestamp == timestamp]
     if exact:
         return exact[0]
-    there = _some([ingestion.timestamp for ingestion in reversed(found)])
-    latest = _moment(str(timestamp).strip().replace(";", ":"))
+    there = listed([ingestion.timestamp for ingestion in reversed(found)], _MOST_LISTED)
+    latest = ingestion_moment(str(timestamp).strip())
     if latest is None:
         raise RequestError(f"{timestamp!r} is no time", hint=f"write 2020-01-31T14:30:00, or one of: {there}")
     earlier = [ingestion for ingestion in found if ingestion.moment <= latest]
@@ -131,16 +126,3 @@ def _folders(folder: Path) -> list[Path]:
         raise SourceUnavailableError(
             f"cannot look into {folder}: {error.strerror or error}", path=str(folder)
         ) from error
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
-    return ", ".join(names[:_MOST_LISTED]) + more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,23 +10,15 @@ from rustybt.data.bundles.records import Alias
 from rustybt.errors import RequestError
 from rustybt.market.assets import AssetAttributes
 from rustybt.market.request import check_symbol
+from rustybt.market.reused_tickers import TickerOwner, told_apart
+from rustybt.market.venues import mic_of_exchange
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rustybt.data.bundles.metadata_store.zipline_files import ZiplineAssets, ZiplineEquity, ZiplineName
 
-_VENUES = {
-    "NYSE": "XNYS",
-    "NEW YORK STOCK EXCHANGE": "XNYS",
-    "NASDAQ": "XNAS",
-    "AMEX": "XASE",
-    "NYSE MKT": "XASE",
-    "NYSE AMERICAN": "XASE",
-    "ARCA": "ARCX",
-    "NYSE ARCA": "ARCX",
-    "BATS": "BATS",
-}
 _SOURCE = "zipline"
 _MOST_NAMED = 10
 
@@ -80,24 +72,24 @@ def listings_of(assets: ZiplineAssets, sids_with_bars: Iterable[int]) -> Zipline
     for equity in assets.equities.values():
         groups.setdefault(_symbol(equity), []).append(equity)
     for symbol, owners in groups.items():
-        *earlier, last = sorted(owners, key=lambda equity: (_last(equity), equity.sid))
-        found[symbol] = _listing(last, symbol)
-        for equity in earlier:
-            own = _distinguished(symbol, equity, {*groups, *found})
-            listing = _listing(equity, own)
-            epoch = _day(equity.first) or _day(equity.names[0].first)
-            found[own] = replace(listing, attributes=replace(listing.attributes, listing_epoch=epoch))
-            notes.append(
-                f"{symbol} was the ticker of several assets: sid {equity.sid} is {own}, sid {last.sid} is {symbol}"
-            )
+        in_order = sorted(owners, key=lambda equity: (_last(equity), equity.sid))
+        symbols, said = told_apart(
+            symbol, [TickerOwner(equity.sid, _listed_on(equity)) for equity in in_order], {*groups, *found}
+        )
+        notes += said
+        for equity in in_order:
+            own = symbols[equity.sid]
+            found[own] = _listing(equity, own, None if own == symbol else _listed_on(equity))
     for sid in unknown:
         found[f"sid-{sid}"] = ZiplineListing(sid, f"sid-{sid}", AssetAttributes())
     nameless = [symbol for symbol, listing in found.items() if symbol == f"sid-{listing.sid}"]
     if nameless:
-        notes.append(f"no usable symbol in the asset database, named by their sid: {_some(nameless)}")
+        notes.append(f"no usable symbol in the asset database, named by their sid: {listed(nameless, _MOST_NAMED)}")
     odd = sorted({equity.exchange for equity in assets.equities.values() if equity.exchange and _venue(equity) is None})
     if odd:
-        notes.append(f"no venue has the name {_some(odd)}: assets listed there belong to this bundle alone")
+        notes.append(
+            f"no venue has the name {listed(odd, _MOST_NAMED)}: assets listed there belong to this bundle alone"
+        )
     if assets.futures:
         notes.append(
             f"{assets.futures:,} futures contracts are not imported: a Zipline bundle holds bars of equities only"
@@ -105,8 +97,8 @@ def listings_of(assets: ZiplineAssets, sids_with_bars: Iterable[int]) -> Zipline
     return ZiplineListings(dict(sorted(found.items())), tuple(notes))
 
 
-def _listing(equity: ZiplineEquity, symbol: str) -> ZiplineListing:
-    attributes = AssetAttributes(venue=_venue(equity), asset_type="equity", name=equity.long_name)
+def _listing(equity: ZiplineEquity, symbol: str, epoch: date | None) -> ZiplineListing:
+    attributes = AssetAttributes(venue=_venue(equity), asset_type="equity", name=equity.long_name, listing_epoch=epoch)
     names = tuple(
         dict.fromkeys(
             Alias(symbol, name.symbol, _day(name.first), _day(name.last), _SOURCE)
@@ -124,27 +116,18 @@ def _symbol(equity: ZiplineEquity) -> str:
         return f"sid-{equity.sid}"
 
 
-def _distinguished(symbol: str, equity: ZiplineEquity, taken: set[str]) -> str:
-    """Return another symbol for an earlier owner of a ticker."""
-    listed = _day(equity.first) or _day(equity.names[0].first)
-    choices = [f"{symbol}.{listed.year}", f"{symbol}.{listed}"] if listed is not None else []
-    return next((choice for choice in choices if choice not in taken), f"{symbol}.sid-{equity.sid}")
-
-
 def _last(equity: ZiplineEquity) -> int:
     name: ZiplineName | None = equity.names[-1] if equity.names else None
     return name.last if name is not None else equity.last
 
 
+def _listed_on(equity: ZiplineEquity) -> date | None:
+    return _day(equity.first) or (_day(equity.names[0].first) if equity.names else None)
+
+
 def _venue(equity: ZiplineEquity) -> str | None:
     """Return the MIC of an exchange, None for a name that is none, such as that of a vendor."""
-    for given in (equity.market, equity.exchange):
-        upper = given.strip().upper()
-        if upper in _VENUES:
-            return _VENUES[upper]
-        if len(upper) == 4 and upper.startswith("X") and upper.isalpha():
-            return upper
-    return None
+    return mic_of_exchange(equity.market) or mic_of_exchange(equity.exchange)
 
 
 def _day(nanoseconds: int) -> date | None:
@@ -155,8 +138,3 @@ def _day(nanoseconds: int) -> date | None:
     found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)
     # Zipline's default end is the last instant that 64 bits can count in nanoseconds, in 2262.
     return found.date() if found.year < 2200 else None
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rustybt.data.sources.zipline.columns import HALF_WRITTEN, BcolzColumn, read_json
+from rustybt.data.bundles.zipline_layout import HALF_WRITTEN, MINUTE_METADATA_FILE, minute_table
+from rustybt.data.sources.zipline.columns import BcolzColumn, read_json
 from rustybt.data.sources.zipline.series import ZiplineSeries, is_bar
 from rustybt.errors import BadResponseError, RequestError
 from rustybt.market.bars import VALUE_COLUMNS
@@ -48,14 +49,14 @@ class ZiplineMinutes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        said = read_json(folder / "metadata.json")
+        said = read_json(folder / MINUTE_METADATA_FILE)
         # Versions before 1, 2 and 3 of the format lack what came with them.
         self._per_day = self._whole(said.get("minutes_per_day", _US_MINUTES), "minutes_per_day")
         self.calendar_name = str(said.get("calendar_name") or "XNYS")
         self._start = self._day(said.get("start_session", said.get("first_trading_day")))
         self._ratio = self._whole(said.get("ohlc_ratio"), "ohlc_ratio")
         own = said.get("ohlc_ratios_per_sid") or {}
-        if not isinstance(own, dict) or not all(str(sid).isdigit() for sid in own):
+        if not isinstance(own, dict) or not all(str(sid).isdecimal() for sid in own):
             raise self._bad("ohlc_ratios_per_sid is no table by sid")
         self._ratios = {int(sid): ratio for sid, ratio in own.items()}
         self._tables: tuple[int, dict[str, BcolzColumn]] | None = None
@@ -127,8 +128,7 @@ class ZiplineMinutes:
         return self._tables[1]
 
     def _table(self, sid: int) -> Path:
-        digits = f"{sid:06d}"
-        return self.folder / digits[:2] / digits[2:4] / f"{digits}.bcolz"
+        return self.folder / minute_table(sid)
 
     def _divisor(self, sid: int) -> int:
         ratio = self._whole(self._ratios.get(sid, self._ratio), f"the ohlc_ratio of sid {sid}")
@@ -186,5 +186,5 @@ class ZiplineMinutes:
         return found
 
     def _bad(self, what: str) -> BadResponseError:
-        path = self.folder / "metadata.json"
+        path = self.folder / MINUTE_METADATA_FILE
         return BadResponseError(f"{path}: {what}", hint=HALF_WRITTEN, file=str(path))

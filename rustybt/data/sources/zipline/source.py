@@ -10,20 +10,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rustybt.data.bundles.metadata_store.zipline_files import ZiplineEvents, find_assets_file, read_assets, read_events
+from rustybt.data.bundles.zipline_layout import (
+    ADJUSTMENTS_FILE,
+    DAILY_FOLDER,
+    HALF_WRITTEN,
+    MINUTE_FOLDER,
+    zipline_root,
+)
 from rustybt.data.sources.base import DataSource, Progress, Symbols
 from rustybt.data.sources.delivery import Delivery
 from rustybt.data.sources.reading.collect import collect
-from rustybt.data.sources.zipline.columns import HALF_WRITTEN
 from rustybt.data.sources.zipline.daily import ZiplineDays
 from rustybt.data.sources.zipline.events import actions_of
-from rustybt.data.sources.zipline.ingestions import (
-    ADJUSTMENTS_FILE,
-    DAILY_FOLDER,
-    MINUTE_FOLDER,
-    Ingestion,
-    find_ingestion,
-    zipline_root,
-)
+from rustybt.data.sources.zipline.ingestions import Ingestion, find_ingestion
 from rustybt.data.sources.zipline.listings import ZiplineListings, listings_of
 from rustybt.data.sources.zipline.minutes import ZiplineMinutes
 from rustybt.data.sources.zipline.series import to_bars
@@ -251,11 +250,11 @@ class ZiplineDataSource(DataSource):
 
     def chosen(self, request: BarRequest) -> list[str]:
         """Return the symbols of a request that have bars of its frequency, sorted."""
-        held = set(self.bars(request.frequency).sids)
+        held, wanted = set(self.bars(request.frequency).sids), set(request.symbols)
         return [
             symbol
             for symbol, listing in self.listings.by_symbol.items()
-            if listing.sid in held and (not request.symbols or symbol in request.symbols)
+            if listing.sid in held and (not wanted or symbol in wanted)
         ]
 
     def on_sessions(self, request: BarRequest) -> BarRequest:

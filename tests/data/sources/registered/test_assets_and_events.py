@@ -2,13 +2,11 @@
 
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rustybt.data.sources.registered.adjustment_writer import fraction_of
 from rustybt.errors import RequestError
 from tests.data.sources.registered.conftest import DAYS, bars_of, equities
 
@@ -220,20 +218,3 @@ def test_events_outside_the_range_asked_for_are_left_out(define, store):
 
     define(function).ingest_to_bundle("mine", None, "2020-01-03", "2020-01-07", store=store)
     assert [event.amount for event in events_of(store)] == [Decimal("0.1")]
-
-
-@pytest.mark.parametrize(
-    ("value", "fraction"),
-    [
-        (0.5, Fraction(1, 2)),
-        (1 / 3, Fraction(1, 3)),
-        (1 / 7, Fraction(1, 7)),
-        (1 / 1.05, Fraction(20, 21)),
-        (1 / 1.4882, Fraction(5000, 7441)),
-        (1.0 / (1.0 / 15), Fraction(15)),
-        (0.98765432109876543, Fraction("0.9876543210987654")),
-        (1e-4, Fraction(1, 10_000)),
-    ],
-)
-def test_a_ratio_is_the_small_fraction_that_was_meant(value, fraction):
-    assert fraction_of(value) == fraction

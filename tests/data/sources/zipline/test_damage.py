@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from rustybt.data.bundles.storage.bcolz_import import import_bcolz
 from rustybt.data.sources import registry
-from rustybt.data.sources.zipline import columns
 from rustybt.data.sources.zipline.source import ZiplineDataSource
 from rustybt.errors import BadResponseError, MissingDependencyError
 
@@ -107,6 +107,7 @@ def test_a_damaged_table_of_minutes_fails_its_asset_and_no_other(folder, oracle,
         ({"ohlc_ratio": float("nan")}, "ohlc_ratio is nan"),
         ({"start_session": "soon"}, "start_session is 'soon'"),
         ({"ohlc_ratios_per_sid": {"A": 1}}, "no table by sid"),
+        ({"ohlc_ratios_per_sid": {"\u00b2": 1}}, "no table by sid"),
         ({"ohlc_ratios_per_sid": {"1": 3}}, "multiplied by 3, which no decimal undoes"),
         ({"calendar_name": "MARS"}, "MARS"),
         ({"start_session": "2262-01-04"}, "start_session is '2262-01-04'"),
@@ -183,7 +184,7 @@ def test_without_bcolz_the_extra_is_named(monkeypatch, version, told, hint):
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setattr(sys, "version_info", (*version, 1))
     with pytest.raises(MissingDependencyError) as caught:
-        columns.import_bcolz()
+        import_bcolz()
     assert told in caught.value.message
     assert hint in caught.value.hint
 

@@ -3,7 +3,6 @@
 import sqlite3
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 
@@ -14,31 +13,12 @@ from rustybt.data.bundles.metadata_store.zipline_files import (
     read_assets,
     read_events,
 )
-from rustybt.data.sources.zipline.events import actions_of, day_of, simplest_fraction
+from rustybt.data.sources.zipline.events import actions_of, day_of
 from rustybt.data.sources.zipline.listings import listings_of
 from rustybt.data.sources.zipline.source import ZiplineDataSource
 from rustybt.errors import BadResponseError
 
 DAY = 86_400_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("ratio", "fraction"),
-    [
-        (0.5, Fraction(1, 2)),
-        (1 / 3, Fraction(1, 3)),
-        (2 / 3, Fraction(2, 3)),
-        (10.0, Fraction(10)),
-        (1 / 1.05, Fraction(20, 21)),
-        (0.05, Fraction(1, 20)),
-        (1000 / 1001, Fraction(1000, 1001)),
-        (0.142857, Fraction(142857, 1_000_000)),
-        (7 / 98_765, Fraction(7, 98_765)),
-        (2.0**-40, Fraction(1, 2**40)),
-    ],
-)
-def test_a_ratio_is_the_simplest_fraction_of_its_double(ratio, fraction):
-    assert simplest_fraction(ratio) == fraction
 
 
 def test_dividends_and_splits_are_those_that_ziplines_reader_lists(source, oracle, symbol_of):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rustybt.data.sources.zipline.ingestions import find_ingestion, ingestions_of, list_bundles, zipline_root
+from rustybt.data.bundles.zipline_layout import zipline_root
+from rustybt.data.sources.zipline.ingestions import find_ingestion, ingestions_of, list_bundles
 from rustybt.errors import RequestError, SourceUnavailableError
 
 OLD, NEW = "2018-01-02T03;04;05.678901", "2019-06-01T00;00;00.000000123"
