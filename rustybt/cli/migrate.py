@@ -181,6 +181,8 @@ def _show_validation(terminal: Terminal, report: ValidationReport) -> None:
         terminal.note(f"{report.difference_count - MOST_LISTED:,} more differences; --json lists the first 100")
     rows = sum(report.row_counts.values())
     compared = f"{rows:,} rows and {report.bars:,} bars of {counted(report.bundles, 'bundle')}"
+    for note in report.notes:
+        terminal.note(note)
     if report.is_equal:
         terminal.note(f"{compared} compared: old and new are equal")
     else:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from rustybt.data.bundles.old_catalog_file import OldCatalogFile
+
 _NAME = "rustybt.data.catalog.DataCatalog"
 #: Columns of the old tables -> columns of `BundleMetadata`.
 _PROVENANCE = {
@@ -86,7 +88,8 @@ class DataCatalog:
         """Return where a bundle came from, None when the catalog does not have it."""
         warn_deprecated(f"{_NAME}.get_bundle_metadata")
         if self._old is not None:
-            return _last(row for row in self._old.rows("bundle_metadata") if row.get("bundle_name") == bundle_name)
+            rows = [row for row in self._old.rows("bundle_metadata") if row.get("bundle_name") == bundle_name]
+            return rows[-1] if rows else None
         row = self._metadata.get(bundle_name)
         return None if row is None else _provenance_of(row)
 
@@ -150,28 +153,9 @@ class DataCatalog:
         """
         warn_deprecated(f"{_NAME}.list_bundles")
         if self._old is not None:
-            return self._list_old(source_type, start_date, end_date)
+            return _listed_of(self._old, source_type, start_date, end_date)
         rows = self._metadata.list_bundles(source_type, start_date, end_date)
         return [{**_provenance_of(row), **{column: _quality_of(row)[column] for column in _RANGE}} for row in rows]
-
-    def _list_old(self, source_type: str | None, start_date: Any, end_date: Any) -> list[dict[str, Any]]:
-        if self._old is None:
-            return []
-        low, high = parse_range(start_date, end_date, DAILY)
-        metrics = _newest(self._old.rows("data_quality_metrics"))
-        found = []
-        for row in sorted(self._old.rows("bundle_metadata"), key=lambda row: str(row.get("bundle_name"))):
-            known = metrics.get(str(row.get("bundle_name")), {})
-            listed = {**row, **{column: known.get(column) for column in _RANGE}}
-            first, last = listed["start_date"], listed["end_date"]
-            if source_type is not None and row.get("source_type") != source_type:
-                continue
-            if low is not None and (last is None or last < low // 10**6):
-                continue
-            if high is not None and (first is None or first > high // 10**6):
-                continue
-            found.append(listed)
-        return found
 
     def _check_kept(self, name: str, values: dict[str, Any]) -> None:
         """Take out what the database fills itself; what was read from it may come back, another value may not."""
@@ -182,6 +166,24 @@ class DataCatalog:
                     f"{column} of bundle {name!r} cannot be set to {value!r}: the database keeps it",
                     hint="leave it out",
                 )
+
+
+def _listed_of(old: OldCatalogFile, source_type: str | None, start_date: Any, end_date: Any) -> list[dict[str, Any]]:
+    low, high = parse_range(start_date, end_date, DAILY)
+    metrics = _newest(old.rows("data_quality_metrics"))
+    found = []
+    for row in sorted(old.rows("bundle_metadata"), key=lambda row: str(row.get("bundle_name"))):
+        known = metrics.get(str(row.get("bundle_name")), {})
+        listed = {**row, **{column: known.get(column) for column in _RANGE}}
+        first, last = listed["start_date"], listed["end_date"]
+        if source_type is not None and row.get("source_type") != source_type:
+            continue
+        if low is not None and (last is None or last < low // 10**6):
+            continue
+        if high is not None and (first is None or first > high // 10**6):
+            continue
+        found.append(listed)
+    return found
 
 
 def _taken(given: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -219,13 +221,6 @@ def _newest(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         known = found.get(name)
         if known is None or (row.get("validation_timestamp") or 0) >= (known.get("validation_timestamp") or 0):
             found[name] = row
-    return found
-
-
-def _last(rows: Any) -> dict[str, Any] | None:
-    found = None
-    for row in rows:
-        found = row
     return found
 
 

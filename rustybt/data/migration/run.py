@@ -16,10 +16,11 @@ from rustybt.data.migration.backup import BackupWriter
 from rustybt.data.migration.merged import Merged, merge
 from rustybt.data.migration.old_rows import OldRows, patience_of, read_old_rows
 from rustybt.data.migration.places import find_root
-from rustybt.data.migration.plan import MIGRATED, Plan, PlannedBundle, Planner, described
+from rustybt.data.migration.plan import Plan, PlannedBundle, Planner, described
 from rustybt.data.migration.report import BundleReport, MigrationReport
 from rustybt.data.migration.staging import StagedBars, sids_of, stage_bars
 from rustybt.errors import ConflictError, RequestError
+from rustybt.market.provenance import MIGRATED
 
 if TYPE_CHECKING:
     import os
@@ -172,6 +173,7 @@ class Migration:
                     sids_of(rows, plan.sids, merged.symbols),
                     merged.columns,
                     root=plan.root_key,
+                    progress=self._progress,
                 )
             except RequestError:
                 with self._store.database.read() as connection:

@@ -13,6 +13,7 @@ from rustybt.data.migration.merged import Merged, merge
 from rustybt.data.migration.old_rows import OldRows, patience_of, read_old_rows
 from rustybt.data.migration.plan import Plan, PlannedBundle, Planner
 from rustybt.data.migration.staging import checked_bars, sids_of
+from rustybt.errors import VersionNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,6 +77,7 @@ class ValidationReport:
     difference_count: int = 0
     differences: list[Difference] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
@@ -267,7 +269,12 @@ class Validation:
         """Read the old files again and compare each bar with the version that was made of them."""
         report = self._report
         sids = sids_of(symbol_rows, plan.sids, merged.symbols)
-        with self._store.open(f"{bundle.name}@{bundle.before.version}") as version:  # type: ignore[union-attr]
+        try:
+            opened = self._store.open(f"{bundle.name}@{bundle.before.version}")  # type: ignore[union-attr]
+        except VersionNotFoundError as error:
+            report.notes.append(f"the bars of {bundle.name} were not compared: {error.message}")
+            return
+        with opened as version:
             told = 0
             for frequency in {file.frequency for file in bundle.usable if file.frequency}:
                 frames, _ = checked_bars(bundle, frequency, merged.symbols, sids, self._store.clock())

@@ -420,7 +420,7 @@ def _table(oracle, keys, style):
     return pa.table(columns)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(bundles())
 def test_any_partitioning_of_any_rows_in_any_types_gives_the_same_bars(bundle):
     oracle, files, frequency = bundle

@@ -27,7 +27,7 @@ def import_bcolz() -> Any:
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         newest = ".".join(map(str, NEWEST_PYTHON))
         raise MissingDependencyError(
-            "Zipline's bars are bcolz files, and bcolz is not installed"
+            "Zipline's bars are bcolz files, and the package bcolz-zipline is not installed"
             + (f"; it has no wheels for Python {here}" if too_new else ""),
             hint=f"use Python {newest} or older: {_PIP}" if too_new else _PIP,
         ) from error

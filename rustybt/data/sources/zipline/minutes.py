@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MINUTE = 60_000_000
 _TABLE = re.compile(r"(\d{6,})\.bcolz")
 _US_MINUTES = 390
+_SESSIONS_A_YEAR = 250
 
 
 class ZiplineMinutes:
@@ -154,7 +155,7 @@ class ZiplineMinutes:
 
     def _calendar(self, sessions: int) -> TradingCalendar:
         """Return the calendar from the first session over so many sessions, or all that is known of it."""
-        years = 1
+        years = 1 + sessions // _SESSIONS_A_YEAR
         while True:
             end = date(min(self._start.year + years, LATEST_DATE.year - 1), 12, 31)
             try:

@@ -125,6 +125,7 @@ def prove(
         Unix seconds; bars that end later are not final and set aside. None asks the clock.
     """
     proof = Proof(request.frequency.name, bundle.reference)
+    moment = time.time() if now is None else now
     bars = source.bars(request.frequency, fresh=True)
     asked = source.on_sessions(request)
     symbols = source.chosen(request)
@@ -138,7 +139,7 @@ def prove(
             else {key[0]: part for key, part in stored.partition_by("symbol", as_dict=True).items()}
         )
         for symbol in batch:
-            _compare(proof, source, bars, bundle, symbol, parts.get(symbol), asked, time.time() if now is None else now)
+            _compare(proof, source, bars, bundle, symbol, parts.get(symbol), asked, moment)
             done += 1
             if progress is not None:
                 progress("compare", done, len(symbols))

@@ -171,7 +171,7 @@ def test_a_chunk_that_lies_about_its_size_never_reaches_bcolz(folder, oracle):
 
 @pytest.mark.parametrize(
     ("version", "told", "hint"),
-    [((3, 12), "bcolz is not installed", "pip install"), ((3, 13), "no wheels for Python 3.13", "Python 3.12")],
+    [((3, 12), "bcolz-zipline is not installed", "pip install"), ((3, 13), "no wheels for Python 3.13", "Python 3.12")],
 )
 def test_without_bcolz_the_extra_is_named(monkeypatch, version, told, hint):
     usual = builtins.__import__
