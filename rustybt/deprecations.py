@@ -90,7 +90,7 @@ ADAPTER_SOURCES = {
 }
 #: Old keyword of a write -> what to use instead, and what the keyword does.
 _OLD_WRITES = {
-    "compression=": ("the call without it", "it has no effect: every file is compressed with zstd"),
+    "compression=": ("the call without it", "it has no effect: every file is compressed with LZ4"),
     "dataset_id=": ("the call without it", "it has no effect: a bundle has one dataset a frequency"),
     "bundle_name=": ("the call without it", "it has no effect: the last part of the writer's path is the bundle"),
     "source_metadata=": ("provenance=rustybt.market.provenance.Provenance(...)", ""),

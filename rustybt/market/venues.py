@@ -75,11 +75,12 @@ def calendar_of_exchange(name: str) -> str | None:
     plain = _plain(name)
     if plain in _CRYPTO_VENUES:
         return ALWAYS_OPEN
-    for known in (plain, _MICS.get(plain, "").casefold()):
+    code = _MICS.get(plain, name.strip())
+    for known in (plain, code.casefold()):
         if known in _CALENDARS:
             return _CALENDARS[known]
     try:
-        return canonical_name(name.strip())
+        return canonical_name(code)
     except RequestError:
         return None
 

@@ -1,22 +1,13 @@
 """``rustybt import zipline``: what is printed, and the exit status of each outcome."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-ORACLE = Path(__file__).resolve().parents[1] / "oracle" / "zipline_bundle.py"
+from tests.oracle import zipline_bundle
 
 
 @pytest.fixture
 def root(place, monkeypatch):
-    pytest.importorskip("bcolz")
-    spec = importlib.util.spec_from_file_location("oracle_zipline_bundle_cli", ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    found = module.unpack(place / "unpacked")
+    found = zipline_bundle.unpack(place / "unpacked")
     monkeypatch.setenv("ZIPLINE_ROOT", str(found))
     return found
 

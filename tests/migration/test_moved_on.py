@@ -1,22 +1,30 @@
-"""Bundles that their user has gone on with since they were brought over, and names that another process takes meanwhile."""
+"""Bundles that their user has gone on with since, names that another process takes meanwhile, and roots in odd places."""
 
+import errno
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from datetime import date
+from pathlib import Path
 
 import pytest
 
 from rustybt.data.bundles.store import BundleStore
 from rustybt.data.migration.backup import BackupWriter
+from rustybt.data.migration.places import find_old_store
 from rustybt.data.migration.run import Migration
 from rustybt.errors import ConflictError
 from tests.migration.homes import add_native
 from tests.migration.old_bars import daily_path, days, rows_of, write_bars
 from tests.migration.old_store import build_old_store
+from tests.migration.snapshot import contents
 from tests.migration.truth import DATABASE
 
 LATER = "symbol,date,open,high,low,close,volume\nTSLA,2023-05-01,160.10,165.20,158.30,161.40,1000\n"
-DONE = (0, 3)
+WORKER = Path(__file__).with_name("worker.py")
 
 
 @pytest.fixture
@@ -103,3 +111,99 @@ def test_two_backups_of_one_second_have_a_folder_each(home, root):
     second.discard()
     said = json.loads((home / ".rustybt" / "backups" / "20231114T221320Z" / "manifest.json").read_text())
     assert said["timestamp"] == "20231114T221320Z"
+
+
+def test_a_root_is_the_same_by_whatever_name(root, home, place, rustybt, migrate):
+    build_old_store(root, shapes=set(), bundles=1)
+    assert migrate()[0] == 0
+    (place / "link").symlink_to(root, target_is_directory=True)
+    for name in (place / "link", f"{root}/../{root.name}", f"{root}/"):
+        status, document, _ = migrate(of=name)
+        assert status == 0
+        assert [bundle["state"] for bundle in document["bundles"]] == ["unchanged"]
+    assert asked(home, "SELECT COUNT(*) FROM migrated_bundles") == [(1,)]
+
+
+def test_a_home_among_old_bundles_leaves_their_folders_to_them(root, rustybt):
+    build_old_store(root, shapes={"bars"}, bundles=1)
+    before = contents(root / "data" / "us-0")
+    home = ("--home", root / "data")
+    assert rustybt("migrate", "--root", root, *home)[0] == 0
+    status, out, _ = rustybt("migrate", "--root", root, *home, "--json")
+    assert status == 0
+    (bundle,) = json.loads(out)["bundles"]
+    assert (bundle["old_name"], bundle["name"], bundle["state"]) == ("us-0", "us-0-2", "unchanged")
+    assert rustybt("migrate", "--root", root, *home, "--validate")[0] == 0
+    assert rustybt("bundle", "rm", "us-0-2", *home)[0] == 0
+    assert contents(root / "data" / "us-0") == before
+
+
+def test_what_a_killed_migration_left_is_no_old_bundle(root):
+    build_old_store(root, shapes={"bars"}, bundles=1)
+    home, environment = root / "data" / "bundles", {**os.environ, "PYTHONPATH": str(WORKER.parents[2])}
+    # The third step: the bars are staged.
+    command = [sys.executable, WORKER, "migrate", root, home, "2"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.split() == ["planned", "backed-up", "bars-staged"]
+    assert list(home.glob("us-0/*/*.parquet"))
+    assert find_old_store(root).folders == {"us-0": (root / "data" / "us-0",)}
+
+
+def test_a_rollback_names_only_bundles_that_are_gone(gone_on, home, migrate, rustybt, timestamp):
+    lose_database(home)
+    assert rustybt("bundle", "recover")[0] == 0
+    assert migrate()[0] == 0
+    status, out, err = rustybt("migrate", "--rollback", timestamp(), "--json")
+    assert status == 0, err
+    assert json.loads(out)["bundles"] == []
+    assert asked(home, "SELECT COUNT(*) FROM bundle_versions") == [(2,)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take text for names")
+def test_names_of_folders_and_files_that_are_no_text_come_over_spelled_out(root, home, command):
+    store = build_old_store(root, shapes={"bars"}, bundles=1)
+    odd = os.fsdecode(os.fsencode(root / "data") + b"/od\xff")
+    store.folder("us-0").rename(odd)
+    (Path(odd) / daily_path()).rename(Path(odd) / "daily_bars" / os.fsdecode(b"\xfe.parquet"))
+    odd_root = os.fsdecode(os.fsencode(root.parent) + b"/r\xfd")
+    root.rename(odd_root)
+    for state in ("new", "unchanged"):
+        done = command("migrate", "--root", odd_root, "--home", home, "--json")
+        assert done.status == 0, done.err
+        told = {bundle["old_name"]: bundle["state"] for bundle in done.document["bundles"]}
+        assert told == {"od\\xff": state, "us-0": state}  # us-0 is in the catalog of all bundles still
+    assert command("migrate", "--root", odd_root, "--home", home, "--validate").status == 0
+    assert asked(home, "SELECT row_count FROM bundle_versions") == [(81,)]
+
+
+def test_a_venue_that_the_old_catalog_corrects_does_not_keep_the_bars_back(root, home, migrate):
+    build_old_store(root, shapes={"bars"}, bundles=1)
+    assert migrate()[0] == 0
+    with closing(sqlite3.connect(root / "data" / "us-0" / "metadata.db")) as connection:
+        connection.execute("UPDATE symbols SET exchange = 'AMEX'")
+        connection.commit()
+    # One more day of one symbol: 17 April 2023, a Monday.
+    write_bars(root / "data" / "us-0" / "daily_bars" / "more.parquet", rows_of(["S00"], [date(2023, 4, 17)], 1))
+    assert migrate()[0] == 0
+    assert asked(home, "SELECT row_count FROM bundle_versions ORDER BY version") == [(81,), (82,)]
+    assert asked(home, "SELECT DISTINCT exchange FROM migrated_symbols") == [("AMEX",)]
+    assert migrate("--validate")[0] == 0
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_told_and_the_others_come_over(root, home, migrate, monkeypatch):
+    store = build_old_store(root, shapes={"bars"}, bundles=2)
+    closed = store.folder("us-0") / "daily_bars"
+    looked = Path.is_dir
+
+    def is_dir(path):
+        if closed in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)  # tests may run as root, whom nothing is closed to
+    (closed / daily_path().removeprefix("daily_bars/")).rename(root / "elsewhere")
+    status, document, _ = migrate()
+    assert status == 3
+    told = {bundle["name"]: bundle["files_left_out"] for bundle in document["bundles"]}
+    assert told["us-0"] == {daily_path(): f"{daily_path()} cannot be read: Permission denied"}
+    assert asked(home, "SELECT bundle_name FROM bundle_versions") == [("us-1",)]

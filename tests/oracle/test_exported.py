@@ -7,27 +7,25 @@ runs the strategies on the exported bundle too.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sqlite3
 import subprocess
-import sys
 import warnings
 from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+import bcolz
 import numpy as np
 import pandas as pd
 import pytest
 
-bcolz = pytest.importorskip("bcolz")
-
-from rustybt.algorithm import run_algorithm  # noqa: E402
-from rustybt.data.bundles.store import BundleStore  # noqa: E402
-from rustybt.data.bundles.zipline_export import export_zipline  # noqa: E402
-from rustybt.data.sources.zipline.source import ZiplineDataSource  # noqa: E402
+from rustybt.algorithm import run_algorithm
+from rustybt.data.bundles.store import BundleStore
+from rustybt.data.bundles.zipline_export import export_zipline
+from rustybt.data.sources.zipline.source import ZiplineDataSource
+from tests.oracle import load_exported, zipline_bundle
 
 HERE = Path(__file__).resolve().parent
 _ORACLE = Path(os.environ.get("ORACLE_PYTHON") or HERE.parent.parent / ".venv-oracle" / "bin" / "python")
@@ -35,17 +33,6 @@ TOLERANCE = 1e-9
 #: Zipline rounds to three decimals the prices that it adjusts; texts keep six.
 ROUNDED = 0.00051
 FIELDS = ("open", "high", "low", "close", "volume")
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-zipline_bundle, load_exported = _module("zipline_bundle"), _module("load_exported")
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import warnings
 from datetime import date
 from functools import cache
@@ -19,6 +17,7 @@ from rustybt.data.portal import MemoryBars
 from rustybt.market.bars import BAR_SCHEMA
 from rustybt.market.calendars import get_calendar
 from rustybt.market.corporate_actions import CorporateAction
+from tests.oracle import datasets, scenarios
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-9
@@ -29,17 +28,6 @@ CANCELLED = 2
 MONEY_FLOWS = ("pnl", "capital_used")
 #: Ratios of small numbers, which magnify the last digits.
 RATIOS = ("algo_volatility", "sharpe", "sortino", "alpha", "beta", "max_drawdown")
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(f"oracle_{name}", HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-datasets, scenarios = _module("datasets"), _module("scenarios")
 
 
 @cache

@@ -20,6 +20,8 @@ _METADATA_FILE = "metadata.db"
 _BAR_FOLDERS = ("daily_bars", "minute_bars")
 # Folders of Zipline's ingestions are named after their moment, with semicolons for colons.
 _INGESTION = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2};\d{2};\d{2}")
+# The bars of this program's bundles.
+_OWN_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def find_root(root: str | os.PathLike[str] | None = None) -> Path:
             hint="name the one of the old program: --root DIR, or ZIPLINE_ROOT",
             root=str(path),
         )
-    return path
+    # By one name only: what came over from it is remembered under that.
+    return path.resolve()
 
 
 def find_old_store(root: Path) -> OldStore:
@@ -87,18 +90,18 @@ def find_old_store(root: Path) -> OldStore:
     """
     with translated("read", root):
         catalogs = [
-            CatalogFile(path, _storable(path.relative_to(root).as_posix()), "data_catalog")
+            CatalogFile(path, storable(path.relative_to(root).as_posix()), "data_catalog")
             for path in _data_catalogs(root)
         ]
         folders: dict[str, list[Path]] = {}
         zipline: list[str] = []
         for folder in _bundle_folders(root):
-            name = _storable(folder.name)
+            name = storable(folder.name)
             if _is_zipline(folder):
                 zipline.append(name)
             database = folder / _METADATA_FILE
             if database.is_file():
-                relative = _storable(database.relative_to(root).as_posix())
+                relative = storable(database.relative_to(root).as_posix())
                 catalogs.append(CatalogFile(database, relative, "parquet_catalog", name))
             elif not any((folder / bars).is_dir() for bars in _BAR_FOLDERS):
                 continue
@@ -117,8 +120,17 @@ def _data_catalogs(root: Path) -> Iterator[Path]:
 def _bundle_folders(root: Path) -> Iterator[Path]:
     for base in (root / "data", root / "data" / "bundles"):
         if base.is_dir():
-            # A bundle of this program keeps manifests: its home may lie here too.
-            yield from sorted(path for path in base.iterdir() if path.is_dir() and not (path / "manifests").is_dir())
+            yield from sorted(path for path in base.iterdir() if path.is_dir() and not _is_of_a_home(path))
+
+
+def _is_of_a_home(folder: Path) -> bool:
+    """Return whether a folder is a bundle of this program, whose home may lie here too, or what a killed commit left of one."""
+    if (folder / _METADATA_FILE).exists():
+        return False
+    if (folder / "manifests").is_dir():
+        return True
+    files = list(folder.rglob("*.parquet"))
+    return bool(files) and all(_OWN_FILE.fullmatch(file.name) for file in files)
 
 
 def _is_zipline(folder: Path) -> bool:
@@ -129,6 +141,6 @@ def _is_zipline(folder: Path) -> bool:
     )
 
 
-def _storable(name: str) -> str:
+def storable(name: str) -> str:
     """Return a name as text; bytes in it that are none are spelled out."""
     return os.fsencode(name).decode(errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from rustybt.data.migration.bars import OldFile, find_files, infer_calendar
 from rustybt.data.migration.merged import merge
 from rustybt.data.migration.names import new_names
 from rustybt.data.migration.old_rows import OldRows, read_old_rows
-from rustybt.data.migration.places import CatalogFile, OldStore, find_old_store
+from rustybt.data.migration.places import CatalogFile, OldStore, find_old_store, storable
 from rustybt.errors import BundleError, ConflictError
 from rustybt.market.provenance import MIGRATED
 
@@ -116,7 +117,7 @@ class Plan:
     @property
     def root_key(self) -> str:
         """The root, as the home remembers it."""
-        return str(self.store.root)
+        return storable(str(self.store.root))
 
     @property
     def is_done(self) -> bool:
@@ -192,6 +193,10 @@ class Planner:
         return plan
 
     def _ask_the_home(self) -> None:
+        for folder in itertools.chain.from_iterable(self._plan.store.folders.values()):
+            if folder.parent.resolve() == self._store.home.resolve():
+                # The home is a folder of old bundles: to remove a bundle of that name would remove the old one.
+                self._taken[folder.name.casefold()] = folder.name
         database = self._store.database
         if not database.exists():
             return

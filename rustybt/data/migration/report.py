@@ -52,7 +52,9 @@ class MigrationReport:
     backup
         Timestamp of its backup, for ``--rollback``; empty where none was made.
     row_counts
-        Old table -> rows brought over, or there before.
+        Old table -> rows brought over; those of databases that say nothing new are not counted.
+    catalogs
+        Old databases with rows.
     damaged
         Old database -> why it could not be read; nothing of it was brought over.
     foreign_tables

@@ -184,7 +184,8 @@ def _brought(store: BundleStore, backup: Backup) -> tuple[list[str], list[str]]:
                 + ": rolling back would lose it",
                 hint="rustybt bundle export keeps a bundle as files; then remove it with rustybt bundle rm B, and roll back",
             )
-        return sorted(brought), rolled_back.files_brought(connection, before, brought)
+        gone = sorted(brought.keys() - rolled_back.bundles_of(before))
+        return gone, rolled_back.files_brought(connection, before, brought)
 
 
 def _restore_home(

@@ -316,7 +316,7 @@ class Migration:
             report.catalogs += catalog.state != "no_catalog"
             if catalog.foreign:
                 report.foreign_tables[catalog.file.relative] = list(catalog.foreign)
-            for table, count in catalog.row_counts.items():
+            for table, count in catalog.row_counts.items() if catalog.state != "unchanged" else ():
                 report.row_counts[table] = report.row_counts.get(table, 0) + count
         report.bundles = [self._bundle_report(bundle) for bundle in plan.bundles]
         if not report.bundles and not report.damaged:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rustybt.__about__ import __version__
+from rustybt.data.bundles.commit import load_head
 from rustybt.data.bundles.draft import CommitRequest
 from rustybt.data.bundles.staging import stage_version
 from rustybt.data.migration.bars import PRICE_BASIS, deliveries
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rustybt.data.bundles.manifest import Manifest
+    from rustybt.data.bundles.records import AssetRecord
     from rustybt.data.bundles.store import BundleStore
     from rustybt.data.migration.merged import Symbol
     from rustybt.data.migration.plan import PlannedBundle
@@ -87,6 +89,7 @@ def stage_bars(
     findings: list[Findings] = []
     requests: list[CommitRequest] = []
     now = store.clock()
+    known = load_head(store, bundle.name).description.assets
     op_id = f"{MIGRATED}-{bundle.facts_digest[:16]}-{int(now):d}"
     for frequency in sorted({file.frequency for file in bundle.usable if file.frequency}, key=lambda f: f.microseconds):
         frames, found = checked_bars(bundle, frequency, symbols, sids, now, progress)
@@ -104,7 +107,7 @@ def stage_bars(
                 symbols=None,
                 start=None,
                 end=None,
-                assets=lambda found=found: found.assets,  # type: ignore[misc]
+                assets=lambda found=found: _as_listed(found.assets, known),  # type: ignore[misc]
                 price_basis=PRICE_BASIS,
                 actions=(),
                 aliases=(),
@@ -122,6 +125,14 @@ def stage_bars(
         staged.failures |= {symbol: error.message for symbol, error in found.failures.items()}
         staged.notes += [*found.notes, *_set_aside(found)]
     return staged
+
+
+def _as_listed(given: Mapping[str, AssetAttributes], known: Mapping[str, AssetRecord]) -> dict[str, AssetAttributes]:
+    """Return attributes with the venue that an asset has here: where the old catalog changed its mind, it is no other asset."""
+    return {
+        symbol: replace(told, venue=known[symbol].attributes.venue or told.venue) if symbol in known else told
+        for symbol, told in given.items()
+    }
 
 
 def _set_aside(found: Findings) -> list[str]:

@@ -6,6 +6,7 @@ therefore read into memory, see `in_memory_copy`.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -128,7 +129,7 @@ class OldDatabase:
         if header[18:20] == b"\x02\x02":
             return self._in_memory()
         connection = sqlite3.connect(
-            f"file:{quote(self._path.absolute().as_posix())}?mode=ro", uri=True, isolation_level=None
+            f"file:{quote(os.fsencode(self._path.absolute()))}?mode=ro", uri=True, isolation_level=None
         )
         connection.execute(f"PRAGMA busy_timeout = {int(self._patience_seconds * 1000):d}")
         return connection

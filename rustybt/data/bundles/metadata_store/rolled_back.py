@@ -62,6 +62,11 @@ def made_since(connection: Connection, before: Path | None, brought: Collection[
     return found
 
 
+def bundles_of(database: Path | None) -> set[str]:
+    """Return the names of the bundles that an earlier database knows."""
+    return {str(name) for (name,) in _rows(database, _BUNDLES)}
+
+
 def files_brought(connection: Connection, before: Path | None, bundles: Collection[str]) -> list[str]:
     """Return the keys of the files of `bundles` that an earlier database does not know, manifests among them."""
     known = {key for (key,) in (*_rows(before, _FILES), *_rows(before, _MANIFESTS))}

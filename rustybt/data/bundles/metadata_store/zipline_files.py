@@ -5,6 +5,7 @@ Nothing is written, neither to them nor beside them. Their columns changed from 
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from contextlib import closing, contextmanager
@@ -178,7 +179,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     if is_half_written(path):
         raise _unreadable(path, "was left in the middle of a write")
     if not log_of(path).exists():
-        return sqlite3.connect(f"file:{quote(path.as_posix())}?mode=ro&immutable=1", uri=True)
+        return sqlite3.connect(f"file:{quote(os.fsencode(path.as_posix()))}?mode=ro&immutable=1", uri=True)
     copy = in_memory_copy(path)
     if copy is None:
         raise _unreadable(path, "is being written to all the time")

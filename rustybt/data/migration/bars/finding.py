@@ -12,6 +12,7 @@ from rustybt.data.migration.bars.folder_frequency import frequency_of_parts, fre
 from rustybt.data.migration.bars.judging import judge
 from rustybt.data.migration.bars.old_file import OldFile
 from rustybt.data.migration.bars.recorded_paths import RecordedPaths
+from rustybt.data.migration.places import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,13 +103,13 @@ def _present(folder: Path, relative: str, said: _Recorded) -> OldFile:
     judgement = judge(folder, relative, frequency, said.checksums)
     return OldFile(
         path=folder / relative,
-        relative=relative,
+        relative=storable(relative),
         frequency=judgement.frequency,
         size_bytes=judgement.size_bytes,
         sha256=judgement.sha256,
         recorded=judgement.recorded,
         verdict=judgement.verdict,
-        reason=judgement.reason,
+        reason=storable(judgement.reason),
     )
 
 
@@ -119,6 +120,11 @@ def _absent(folder: Path, text: str, place: PathInFolder, said: _Recorded) -> Ol
     if place.is_outside:
         reason = f"{text} lies outside the bundle's folder; it was not read"
         return OldFile(path, text, frequency, 0, "", recorded, "outside", reason)
-    if place.expected and path.is_dir():
+    try:
+        is_folder = bool(place.expected) and path.is_dir()
+    except OSError as error:
+        reason = f"{text} cannot be read: {error.strerror}"
+        return OldFile(path, text, frequency, 0, "", recorded, "unreadable", reason)
+    if is_folder:
         return OldFile(path, text, frequency, 0, "", recorded, "unreadable", f"{text} is a folder")
     return OldFile(path, text, frequency, 0, "", recorded, "missing", f"{text} is in the catalog, and not on disk")

@@ -7,6 +7,7 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rustybt.data.adapters.redaction import redact
 from rustybt.data.bundles import registration
 from rustybt.data.bundles.zipline_layout import EXTENSION_FILE, zipline_root
 from rustybt.data.sources.registered.zipline_names import zipline_stands_in
@@ -70,7 +71,8 @@ def telling_where(what: str, own_file: str) -> Iterator[None]:
         place = _place(error, own_file)
         missing = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "zipline"
         raise RequestError(
-            f"{what} failed{place}: {type(error).__name__}: {error}",
+            # Errors of a fetch hold its address, and that often a key.
+            redact(f"{what} failed{place}: {type(error).__name__}: {error}"),
             hint="rustybt stands in for zipline.data.bundles and the calendars; for other parts: pip install zipline-reloaded"
             if missing
             else "correct it there; --debug prints the traceback",

@@ -111,7 +111,9 @@ def test_of_two_assets_with_one_ticker_the_last_keeps_it(define, store):
     report = ingested(define, store, [frame], sids=(0, 1))
     assert report.symbols == ("FB", "FB.1998")
     with store.open("mine") as bundle:
-        assert bundle.assets.lookup_symbol("FB", date(2000, 1, 3)).symbol == "FB.1998"
+        earlier = bundle.assets.lookup_symbol("FB", date(2000, 1, 3))
+        assert (earlier.symbol, earlier.attributes.listing_epoch) == ("FB.1998", date(1998, 2, 3))
+        assert bundle.assets.lookup_symbol("FB").attributes.listing_epoch is None
     assert "FB was the ticker of several assets: sid 1 is FB.1998, sid 0 is FB" in report.notes
 
 

@@ -300,3 +300,10 @@ def test_the_package_offers_its_names_on_use():
     assert {"register", "unregister", "bundles", "ingest"} <= set(dir(bundles))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         bundles.nonsense  # noqa: B018
+
+
+def test_a_key_in_the_error_of_a_fetch_is_not_told(extension):
+    path = extension("raise OSError('404 for https://quotes.example/v1?symbol=A&apikey=s3cr3t-word-of-mine')\n")
+    with pytest.raises(RequestError, match=r"OSError: 404 for https://quotes.example") as caught:
+        RegisteredBundleSource("mine", extension=path).plan()
+    assert "s3cr3t" not in str(caught.value)

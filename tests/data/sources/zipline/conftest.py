@@ -1,38 +1,24 @@
 """The bundle that zipline-reloaded wrote, what its own readers say of it, and files of other shapes."""
 
-import importlib.util
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from rustybt.data.sources.zipline.source import ZiplineDataSource
-
-ORACLE = Path(__file__).resolve().parents[3] / "oracle" / "zipline_bundle.py"
-
-
-def _oracle():
-    spec = importlib.util.spec_from_file_location("oracle_zipline_bundle", ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.oracle import zipline_bundle
 
 
 @pytest.fixture(scope="session")
 def oracle():
     """The module that made the fixture, with what its readers said as `said`."""
-    module = _oracle()
-    return SimpleNamespace(module=module, said=json.loads(module.GOLDEN.read_text()), name=module.NAME)
+    said = json.loads(zipline_bundle.GOLDEN.read_text())
+    return SimpleNamespace(module=zipline_bundle, said=said, name=zipline_bundle.NAME)
 
 
 @pytest.fixture
 def root(oracle, tmp_path, monkeypatch):
     """A ZIPLINE_ROOT of this test's own, which the environment names."""
-    pytest.importorskip("bcolz")
     found = oracle.module.unpack(tmp_path / "unpacked")
     monkeypatch.setenv("ZIPLINE_ROOT", str(found))
     return found

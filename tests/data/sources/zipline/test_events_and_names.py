@@ -1,6 +1,10 @@
 """Splits, dividends and symbols of a Zipline bundle."""
 
+import os
+import shutil
 import sqlite3
+import struct
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -17,6 +21,7 @@ from rustybt.data.sources.zipline.events import actions_of, day_of
 from rustybt.data.sources.zipline.listings import listings_of
 from rustybt.data.sources.zipline.source import ZiplineDataSource
 from rustybt.errors import BadResponseError
+from tests.migration.damage import leave_half_a_write
 
 DAY = 86_400_000_000_000
 
@@ -147,6 +152,51 @@ def test_reading_leaves_nothing_beside_the_databases_even_with_a_log(folder, ora
     assert {p.name: p.read_bytes() for p in folder.glob("adjustments.sqlite*")} == state
     assert 6 in [row["sid"] for row in events.splits]
     writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse the name")
+def test_databases_are_read_in_a_folder_whose_name_is_no_text(folder, tmp_path):
+    odd = tmp_path / os.fsdecode(b"b\xff ?#%41")
+    odd.mkdir()
+    for name in ("adjustments.sqlite", "assets-7.sqlite"):
+        shutil.copyfile(folder / name, odd / name)
+    assert read_events(odd / "adjustments.sqlite") == read_events(folder / "adjustments.sqlite")
+    assert read_assets(odd / "assets-7.sqlite") == read_assets(folder / "assets-7.sqlite")
+
+
+def test_a_write_that_was_cut_off_is_refused_and_left_as_it_is(folder):
+    path = folder / "adjustments.sqlite"
+    leave_half_a_write(path, "CREATE TABLE more AS SELECT * FROM splits, dividend_payouts")
+    state = {p.name: p.read_bytes() for p in folder.glob("adjustments.sqlite*")}
+    with pytest.raises(BadResponseError, match=r"adjustments\.sqlite was left in the middle of a write"):
+        read_events(path)
+    assert {p.name: p.read_bytes() for p in folder.glob("adjustments.sqlite*")} == state
+
+
+def test_a_journal_that_was_emptied_is_no_hindrance(folder):
+    path = folder / "adjustments.sqlite"
+    expected = read_events(path)
+    path.with_name("adjustments.sqlite-journal").write_bytes(bytes(512))
+    assert read_events(path) == expected
+
+
+def test_a_log_of_pages_that_cannot_be_is_passed_over(folder):
+    path = folder / "adjustments.sqlite"
+    expected = read_events(path)
+    # Header and frame with right sums, and a page of four bytes.
+    log = sealed(struct.pack(">6I", 0x377F0683, 3_007_000, 4, 0, 1, 2))
+    path.with_name("adjustments.sqlite-wal").write_bytes(log + bytes(64))
+    assert read_events(path) == expected
+
+
+def sealed(header):
+    """Return the header of a write-ahead log with its two sums, as https://www.sqlite.org/fileformat2.html defines them."""
+    words = struct.unpack(">6I", header)
+    first = second = 0
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        first = (first + even + second) % 2**32
+        second = (second + odd + first) % 2**32
+    return header + struct.pack(">2I", first, second)
 
 
 def test_a_file_that_is_no_database_is_named(folder, oracle):

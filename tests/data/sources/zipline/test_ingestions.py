@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from rustybt.data.bundles.zipline_layout import zipline_root
 from rustybt.data.sources.zipline.ingestions import find_ingestion, ingestions_of, list_bundles
 from rustybt.errors import RequestError, SourceUnavailableError
 
@@ -19,14 +18,6 @@ def two(tmp_path):
     (tmp_path / "data" / "quandl" / "2020-01-01T00;00;00").write_text("a file")
     (tmp_path / "data" / "empty").mkdir()
     return tmp_path
-
-
-def test_the_root_is_the_given_one_or_that_of_the_environment_or_ziplines_own(monkeypatch, tmp_path):
-    monkeypatch.setenv("ZIPLINE_ROOT", str(tmp_path / "a"))
-    assert zipline_root(tmp_path / "b") == tmp_path / "b"
-    assert zipline_root() == tmp_path / "a"
-    monkeypatch.delenv("ZIPLINE_ROOT")
-    assert zipline_root() == Path.home() / ".zipline"
 
 
 def test_the_newest_ingestion_is_taken_and_what_is_none_is_passed_over(two):
