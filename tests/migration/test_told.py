@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 
@@ -10,6 +12,7 @@ import pytest
 from tests.migration.homes import as_text, bytes_of
 from tests.migration.old_bars import write_bars
 from tests.migration.old_store import build_old_store
+from tests.migration.truth import DATABASE
 
 #: A Saturday: no session of New York.
 CLOSED = date(2023, 3, 4)
@@ -69,3 +72,20 @@ def test_a_pipe_beside_a_database_is_told_and_not_waited_for(root, command, home
         "us-1": "new",
     }
     assert bool(bytes_of(home)) is not bool(words)
+
+
+@pytest.mark.parametrize("moment", [1_700_000_000_000, 2**62, -(2**62)])
+def test_a_moment_beyond_all_years_is_kept_and_does_not_keep_the_bundle_from_being_shown(root, home, rustybt, moment):
+    store = build_old_store(root, shapes={"bars"}, bundles=0)
+    rows = store.parquet_rows(["S00"])
+    store.add_daily(store.folder("late"), rows, ["S00"])
+    store.write_parquet_catalog(store.folder("late"), rows)
+    with closing(sqlite3.connect(root / "assets-8.db")) as connection:
+        statement = "INSERT INTO bundle_metadata (bundle_name, fetch_timestamp) VALUES ('late', ?)"
+        connection.execute(statement, (moment,))
+        connection.commit()
+    assert rustybt("migrate", "--root", root)[0] == 0
+    assert rustybt("bundle", "info", "late")[0] == 0
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        assert connection.execute("SELECT fetch_timestamp FROM bundle_metadata").fetchall() == [(moment,)]
+        assert connection.execute("SELECT fetch_timestamp FROM migrated_provenance").fetchall() == [(moment,)]

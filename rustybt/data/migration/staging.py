@@ -11,6 +11,7 @@ from rustybt.data.bundles.commit import load_head
 from rustybt.data.bundles.draft import CommitRequest
 from rustybt.data.bundles.staging import stage_version
 from rustybt.data.migration.bars import PRICE_BASIS, deliveries
+from rustybt.data.migration.merged import when
 from rustybt.data.sources.ingest.findings import Findings
 from rustybt.data.sources.ingest.ingest import checked_frames
 from rustybt.market.assets import ASSET_TYPES, AssetAttributes
@@ -153,7 +154,7 @@ def _provenance(
         MIGRATED,
         source_url=_text(told.get("source_url")),
         api_version=_text(told.get("api_version")),
-        fetch_timestamp=told.get("fetch_timestamp") or 0,
+        fetch_timestamp=when(told.get("fetch_timestamp")) or 0,
         data_version=_text(told.get("data_version")),
         timezone=_text(told.get("timezone")) or "UTC",
         adjustment=PRICE_BASIS,

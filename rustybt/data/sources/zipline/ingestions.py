@@ -42,7 +42,8 @@ def list_bundles(root: Path) -> dict[str, list[Ingestion]]:
     SourceUnavailableError
         The folder cannot be looked into.
     """
-    names = [path.name for path in _folders(bundles_folder(root))]
+    # Other programs keep their bundles there too, under names that Zipline could not give.
+    names = [path.name for path in _folders(bundles_folder(root)) if _is_name(path.name)]
     found = {name: ingestions_of(root, name) for name in sorted(names)}
     return {name: ingestions for name, ingestions in found.items() if ingestions}
 
@@ -107,9 +108,13 @@ def find_ingestion(root: Path, bundle: str, timestamp: str | None = None) -> Ing
     return earlier[-1]
 
 
+def _is_name(bundle: str) -> bool:
+    """Return whether a name stays inside the folder of bundles."""
+    return bool(bundle) and not bundle.startswith(".") and not set(bundle) & set("/\\:\0")
+
+
 def _check_name(bundle: str) -> str:
-    """Return a name that stays inside the folder of bundles."""
-    if not isinstance(bundle, str) or not bundle or bundle.startswith(".") or set(bundle) & set("/\\:\0"):
+    if not isinstance(bundle, str) or not _is_name(bundle):
         raise RequestError(
             f"{bundle!r} is no name of a Zipline bundle", hint="rustybt import zipline lists the bundles that are there"
         )

@@ -26,6 +26,11 @@ def test_the_newest_ingestion_is_taken_and_what_is_none_is_passed_over(two):
     assert list(list_bundles(two)) == ["quandl"]
 
 
+def test_a_folder_that_no_bundle_of_zipline_can_have_does_not_hide_the_others(two):
+    (two / "data" / "stocks: 2023").mkdir()
+    assert list(list_bundles(two)) == ["quandl"]
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
