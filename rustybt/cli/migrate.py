@@ -203,6 +203,8 @@ def _roll_back(terminal: Terminal, store: BundleStore, timestamp: str) -> int:
         terminal.note(f"everything is as it was before {timestamp} already")
         return 0
     terminal.note(f"the state before {timestamp} is back: {counted(len(report.bundles), 'bundle')} gone again")
+    for path in report.results:
+        terminal.note(f"saved since, and perhaps without its bars now: {path}")
     for path in report.restored:
         terminal.note(f"restored {path}")
     for path in report.kept_aside:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rustybt.data.bundles.storage.local import translated
+from rustybt.data.bundles.zipline_layout import ingestion_moment, zipline_root
 from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CatalogKind = Literal["data_catalog", "parquet_catalog"]
 
 _METADATA_FILE = "metadata.db"
 _BAR_FOLDERS = ("daily_bars", "minute_bars")
-# Folders of Zipline's ingestions are named after their moment, with semicolons for colons.
-_INGESTION = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2};\d{2};\d{2}")
 # The bars of this program's bundles.
 _OWN_FILE = re.compile(r"[0-9a-f]{32}\.parquet")
 
@@ -68,8 +67,7 @@ def find_root(root: str | os.PathLike[str] | None = None) -> Path:
     RequestError
         It is not there.
     """
-    named = root if root is not None else os.environ.get("ZIPLINE_ROOT") or "~/.zipline"
-    path = Path(named).expanduser().absolute()
+    path = zipline_root(root)
     if not path.is_dir():
         raise RequestError(
             f"there is no folder {path}",
@@ -135,7 +133,7 @@ def _is_of_a_home(folder: Path) -> bool:
 
 def _is_zipline(folder: Path) -> bool:
     return any(
-        _INGESTION.match(child.name) and any(child.glob("*_equities.bcolz"))
+        ingestion_moment(child.name) is not None and any(child.glob("*_equities.bcolz"))
         for child in folder.iterdir()
         if child.is_dir()
     )

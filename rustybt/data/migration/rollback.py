@@ -16,6 +16,7 @@ from rustybt.data.bundles.metadata_store.traceless import read_without_trace
 from rustybt.data.bundles.storage.local import sync_directory, translated
 from rustybt.data.migration.backup import Backup, Backups, SavedFile
 from rustybt.errors import ConflictError
+from rustybt.market.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,8 @@ class RollbackReport:
         Those that are gone again.
     restored
         Old databases that had changed or were gone; `kept_aside` is where their newer files are now.
+    results
+        Folders of results that were saved since: they stay, but the home no longer knows of them, and their bars may be gone.
     was_done
         Whether everything was as before already.
     """
@@ -48,6 +51,7 @@ class RollbackReport:
     bundles: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     kept_aside: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
     was_done: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -72,14 +76,14 @@ def roll_back(timestamp: str, *, store: BundleStore, on_step: Callable[[str], No
     CorruptBundleError
         A copy is not any more what was saved; nothing was changed.
     ConflictError
-        Versions, tags or results were made since, and would be lost; or a later migration has to be rolled back first.
+        Versions or tags were made since, and would be lost; or a later migration has to be rolled back first.
     """
     backups = Backups(store.home)
     backup = backups.load(timestamp)
     report = RollbackReport(timestamp, backup.root)
     with store.database.locked():
         if _is_in_force(store.database, timestamp):
-            leftovers = _Leftovers.of(store, backup)
+            leftovers = _Leftovers.of(store, backup, report)
             leftovers.save(backups.place(timestamp))
             _restore_home(store, backups, backup, leftovers, on_step)
             report.was_done = False
@@ -118,7 +122,7 @@ class _Leftovers:
     files: list[str]
 
     @classmethod
-    def of(cls, store: BundleStore, backup: Backup) -> _Leftovers:
+    def of(cls, store: BundleStore, backup: Backup, report: RollbackReport) -> _Leftovers:
         """Look at what came later, and list what is to go; only under the writer's lock.
 
         Raises
@@ -126,7 +130,7 @@ class _Leftovers:
         ConflictError
             Something came since.
         """
-        bundles, files = _brought(store, backup)
+        bundles, files = _brought(store, backup, report)
         return cls(bundles, files)
 
     def save(self, place: LocalStorage) -> None:
@@ -158,7 +162,7 @@ class _Leftovers:
             _remove_empty(store.home / name)
 
 
-def _brought(store: BundleStore, backup: Backup) -> tuple[list[str], list[str]]:
+def _brought(store: BundleStore, backup: Backup, report: RollbackReport) -> tuple[list[str], list[str]]:
     """Return the bundles that the migration brought and the keys of their files, after a look at what came later."""
     store.database.fold_log()
     before = Backups(store.home).place(backup.timestamp).path(backup.database.key) if backup.database else None
@@ -178,12 +182,17 @@ def _brought(store: BundleStore, backup: Backup) -> tuple[list[str], list[str]]:
         }
         lost = rolled_back.made_since(connection, before, {(b.bundle_name, b.version) for b in brought.values()})
         if lost:
-            raise ConflictError(
-                f"since the migration of {_moment(run.finished_at)} there came {', '.join(lost[:_MOST_NAMED])}"
-                + (f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else "")
-                + ": rolling back would lose it",
-                hint="rustybt bundle export keeps a bundle as files; then remove it with rustybt bundle rm B, and roll back",
+            hint = (
+                "rustybt bundle export keeps a bundle as files; then remove it with rustybt bundle rm B, and roll back"
             )
+            if all(what.startswith("the tag ") for what in lost):
+                hint = "rustybt bundle untag B NAME takes a tag away; then roll back"
+            raise ConflictError(
+                f"since the migration of {_moment(run.finished_at)} there came {listed(lost, _MOST_NAMED)}: "
+                "rolling back would lose it",
+                hint=hint,
+            )
+        report.results = rolled_back.results_since(connection, before)
         gone = sorted(brought.keys() - rolled_back.bundles_of(before))
         return gone, rolled_back.files_brought(connection, before, brought)
 

@@ -251,7 +251,7 @@ class Validation:
                 self._report.add(Difference(bundle.name, "bundle_cache", None, key, key, None))
                 continue
             if now["bundle_name"] != bundle.name:
-                continue  # one key in two bundles: the later access counts
+                continue  # one key in two bundles: the one that came first keeps it
             for name in entry.keys() - {"last_accessed", "access_count"}:
                 if now[name] != entry[name]:
                     self._report.add(

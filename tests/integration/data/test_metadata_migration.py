@@ -31,6 +31,10 @@ CLOSES = ["10.25", "10.5", "11", "10.75"]
 NEW_YEAR, LAST_SECOND = 1_704_171_600, 1_704_517_199
 
 
+def do_nothing(context):
+    """Be a strategy."""
+
+
 @pytest.fixture
 def root(tmp_path):
     """Two bundles, one of them with bars; written with plain sqlite3 and polars."""
@@ -206,3 +210,19 @@ def test_the_script_does_what_the_command_does(root, tmp_path):
     assert [bundle["name"] for bundle in json.loads(done.stdout)["bundles"]] == ["my _best_ coins", "us"]
     with BundleStore(tmp_path / "elsewhere") as store:
         assert store.open("us").read()["close"].to_list() == [Decimal(close) for close in CLOSES]
+
+
+def test_a_result_that_was_saved_since_does_not_hinder_a_rollback_and_a_tag_does(root, store, tmp_path):
+    timestamp = migrate_catalogs(root, store=store).backup
+    # Nothing is read, so that nothing is said of the prices' basis.
+    result = rb.run_algorithm(
+        start="2024-01-02", end="2024-01-05", initialize=do_nothing, bundle=store.open("us"), capital_base=1_000
+    )
+    result.save(tmp_path / "result")
+    store.tag("us", "paper")
+    with pytest.raises(ConflictError, match="the tag paper of us") as caught:
+        roll_back(timestamp, store=store)
+    assert "untag" in caught.value.hint
+    store.untag("us", "paper")
+    assert roll_back(timestamp, store=store).results == [str(tmp_path / "result")]
+    assert (tmp_path / "result").is_dir()

@@ -259,7 +259,7 @@ def add_symbols(connection: Connection, name: str, symbols: Iterable[tuple[Any, 
 
 
 def add_cache_entries(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Insert cache entries; return the keys that another bundle or a later access holds already."""
+    """Insert cache entries; return the keys that another bundle, or a later access, holds already: it keeps them."""
     present = cache_entries_of(connection, [entry["cache_key"] for entry in entries])
     taken: list[str] = []
     for entry in entries:

@@ -57,9 +57,13 @@ def made_since(connection: Connection, before: Path | None, brought: Collection[
         for row in connection.execute(select(bundle_tags.c.bundle_name, bundle_tags.c.tag, bundle_tags.c.version))
     }
     found += [f"the tag {tag} of {name}" for name, tag, _ in sorted(tags - set(_rows(before, _TAGS)))]
-    results = {tuple(row) for row in connection.execute(select(saved_results.c.path))}
-    found += [f"the saved result {path}" for (path,) in sorted(results - set(_rows(before, _RESULTS)))]
     return found
+
+
+def results_since(connection: Connection, before: Path | None) -> list[str]:
+    """Return the folders of results that were saved since: they stay, and what they were made of may not."""
+    results = {tuple(row) for row in connection.execute(select(saved_results.c.path))}
+    return [path for (path,) in sorted(results - set(_rows(before, _RESULTS)))]
 
 
 def bundles_of(database: Path | None) -> set[str]:
