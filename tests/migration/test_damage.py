@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.migration.damage import DAMAGES, locked
+from tests.migration.damage import DAMAGES, locked, spoil_header
 from tests.migration.homes import add_native, as_text, bytes_of
 from tests.migration.old_store import build_old_store
 from tests.migration.snapshot import changes, snapshot
@@ -104,3 +104,15 @@ def test_a_home_that_cannot_be_written_is_told_and_the_old_root_stays(root, home
     assert status in (1, 2)
     assert str(home) in as_text(document)
     assert changes(before, snapshot(root)) == []
+
+
+def test_one_damaged_database_of_two_does_not_make_every_run_a_new_migration(root, home, migrate):
+    """A bundle in both places, one of its databases damaged: it is left out, and running again changes nothing."""
+    build_old_store(root, shapes={"both_layouts"}, bundles=1)
+    spoil_header(root / "data" / "twice" / "metadata.db")
+    status, first, _ = migrate()
+    assert status == 3
+    assert [bundle["state"] for bundle in first["bundles"] if bundle["old_name"] == "twice"] == ["left_out"]
+    files = bytes_of(home)
+    status, again, _ = migrate()
+    assert (status, again["backup"], bytes_of(home) == files) == (3, "", True)

@@ -121,8 +121,10 @@ class Plan:
 
     @property
     def is_done(self) -> bool:
-        """Whether the home has everything already."""
-        return not self.to_do and all(catalog.state not in ("new", "changed") for catalog in self.catalogs)
+        """Whether the home has everything already that can be brought over."""
+        # A catalog of one bundle comes with its bundle.
+        own = [catalog for catalog in self.catalogs if catalog.file.old_name is None]
+        return not self.to_do and all(catalog.state not in ("new", "changed") for catalog in own)
 
     @property
     def to_do(self) -> list[PlannedBundle]:

@@ -24,7 +24,7 @@ from rustybt.market.provenance import MIGRATED
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rustybt.data.bundles.metadata_store.database import Connection
@@ -208,8 +208,9 @@ class Migration:
             if catalog.file.old_name is None:
                 self._write_catalog(connection, plan, run_id, catalog.file, catalog.digest)
         waiting = plan.to_do
+        digests = {catalog.file.relative: catalog.digest for catalog in plan.catalogs if catalog.state != "no_catalog"}
         for number, bundle in enumerate(waiting, 1):
-            self._write_bundle(connection, plan, run_id, bundle, now)
+            self._write_bundle(connection, plan, run_id, bundle, digests, now)
             self._on_step("bundle-written")
             if self._progress is not None:
                 self._progress("write", number, len(waiting))
@@ -247,8 +248,15 @@ class Migration:
         migrated.replace_source(connection, values, rows.tables)
         return rows
 
-    def _write_bundle(self, connection: Connection, plan: Plan, run_id: int, bundle: PlannedBundle, now: int) -> None:
-        digests = {catalog.file.relative: catalog.digest for catalog in plan.catalogs if catalog.state != "no_catalog"}
+    def _write_bundle(
+        self,
+        connection: Connection,
+        plan: Plan,
+        run_id: int,
+        bundle: PlannedBundle,
+        digests: Mapping[str, str],
+        now: int,
+    ) -> None:
         tables = [
             self._write_catalog(connection, plan, run_id, catalog, digests[catalog.relative])
             for catalog in bundle.catalogs
