@@ -109,7 +109,7 @@ def test_a_home_that_cannot_be_written_is_told_and_the_old_root_stays(root, home
 def test_one_damaged_database_of_two_does_not_make_every_run_a_new_migration(root, home, migrate):
     """A bundle in both places, one of its databases damaged: it is left out, and running again changes nothing."""
     build_old_store(root, shapes={"both_layouts"}, bundles=1)
-    spoil_header(root / "data" / "twice" / "metadata.db")
+    spoil_header(root / "data" / "bundles" / "twice" / "metadata.db")
     status, first, _ = migrate()
     assert status == 3
     assert [bundle["state"] for bundle in first["bundles"] if bundle["old_name"] == "twice"] == ["left_out"]
