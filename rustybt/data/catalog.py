@@ -72,6 +72,8 @@ class DataCatalog:
     def store_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Store where a bundle came from: `bundle_name`, and any of the old table's columns; others keep their values.
 
+        The database counts and dates its rows itself: `id`, `created_at` and `updated_at` may be given and have no effect.
+
         Raises
         ------
         RequestError
@@ -81,7 +83,6 @@ class DataCatalog:
         if self._old is not None:
             raise self._old.refuse_write("store metadata")
         name, values = _taken(metadata, _PROVENANCE)
-        self._check_kept(name, values)
         self._metadata.update(name, **{_PROVENANCE[column]: value for column, value in values.items()})
 
     def get_bundle_metadata(self, bundle_name: str) -> dict[str, Any] | None:
@@ -96,28 +97,23 @@ class DataCatalog:
     def store_quality_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Store the quality metrics of a bundle: `bundle_name`, and any of the old table's columns.
 
-        The newest validation is kept, as the one that was always answered.
+        The newest validation is kept, as the one that was always answered; an older one has no effect.
 
         Raises
         ------
         RequestError
-            No bundle is named, there is no such column, a newer validation is stored, or the catalog is an old file.
+            No bundle is named, there is no such column, or the catalog is an old file.
         """
         warn_deprecated(f"{_NAME}.store_quality_metrics")
         if self._old is not None:
             raise self._old.refuse_write("store quality metrics")
         name, values = _taken(metrics, _QUALITY)
-        self._check_kept(name, values)
         at = _seconds(values.get("validation_timestamp"))
         values["validation_timestamp"] = int(time.time()) if at is None else at
         stored = self._metadata.get(name)
         newest = None if stored is None else stored["validation_timestamp"]
         if newest is not None and newest > values["validation_timestamp"]:
-            raise RequestError(
-                f"the quality metrics of bundle {name!r} were validated at {newest}, after {values['validation_timestamp']}",
-                hint="only the newest are kept; leave validation_timestamp out for now",
-                bundle=name,
-            )
+            return  # the old catalog kept it too, and never answered with it
         # An unknown date is no date; a bundle's own stays.
         self._metadata.update(
             name,
@@ -157,16 +153,6 @@ class DataCatalog:
         rows = self._metadata.list_bundles(source_type, start_date, end_date)
         return [{**_provenance_of(row), **{column: _quality_of(row)[column] for column in _RANGE}} for row in rows]
 
-    def _check_kept(self, name: str, values: dict[str, Any]) -> None:
-        """Take out what the database fills itself; what was read from it may come back, another value may not."""
-        stored = self._metadata.get(name) or {}
-        for column in ("id", *_KEPT):
-            if column in values and (value := values.pop(column)) is not None and stored.get(column) != value:
-                raise RequestError(
-                    f"{column} of bundle {name!r} cannot be set to {value!r}: the database keeps it",
-                    hint="leave it out",
-                )
-
 
 def _listed_of(old: OldCatalogFile, source_type: str | None, start_date: Any, end_date: Any) -> list[dict[str, Any]]:
     low, high = parse_range(start_date, end_date, DAILY)
@@ -192,8 +178,10 @@ def _taken(given: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, d
     name = values.pop("bundle_name", None)
     if not isinstance(name, str) or not name:
         raise RequestError("these values name no bundle", hint="give bundle_name")
+    for column in ("id", *_KEPT):
+        values.pop(column, None)
     for column in values:
-        if column not in columns and column not in ("id", *_KEPT):
+        if column not in columns:
             raise RequestError(
                 f"the old catalog has no column {column!r} here", hint=f"its columns: bundle_name, {', '.join(columns)}"
             )
