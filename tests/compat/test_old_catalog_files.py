@@ -201,6 +201,11 @@ def test_older_metrics_than_those_stored_have_no_effect_as_they_were_never_answe
     assert catalog.get_quality_metrics("us")["row_count"] == 10
     catalog.store_quality_metrics({"bundle_name": "us", "row_count": 11, "validation_timestamp": 200})
     assert catalog.get_quality_metrics("us")["row_count"] == 11
+    catalog.store_quality_metrics({"bundle_name": "us", "row_count": 3, "start_date": None, "missing_days_list": ["2024-01-04"]})  # fmt: skip
+    found = catalog.get_quality_metrics("us")
+    assert (found["row_count"], found["start_date"], found["end_date"]) == (3, None, None)
+    assert found["missing_days_list"] == '["2024-01-04"]'
+    assert found["validation_timestamp"] > 200
 
 
 def test_the_catalog_of_a_bundle_is_read(old_bundle, own_home):
