@@ -92,7 +92,10 @@ ADAPTER_SOURCES = {
 _OLD_WRITES = {
     "compression=": ("the call without it", "it has no effect: every file is compressed with LZ4"),
     "dataset_id=": ("the call without it", "it has no effect: a bundle has one dataset a frequency"),
-    "bundle_name=": ("the call without it", "it has no effect: the last part of the writer's path is the bundle"),
+    "bundle_name=": (
+        "the call without it",
+        "it has no effect: the last part of the writer's path is the bundle, the folder above is its home",
+    ),
     "source_metadata=": ("provenance=rustybt.market.provenance.Provenance(...)", ""),
     "frame of old columns": (
         "rb.ingest_frame(df, bundle=...), or a frame of the columns and types of rustybt.market.bars",
@@ -130,7 +133,7 @@ def _entries() -> list[Deprecation]:
         Deprecation(
             f"{_WRITER}(enable_metadata_catalog=)",
             "the call without it",
-            note="it has no effect: every write is recorded in the home's database",
+            note="it has no effect: every write is recorded in the home, the folder above the bundle's: rb.bundle(name, home=...)",
         ),
         *(
             Deprecation(f"{_WRITER}.{method}({old})", successor, note=note)

@@ -22,6 +22,7 @@ from rustybt.cli.options import (
     open_store,
     read_symbols,
 )
+from rustybt.errors import RequestError
 
 if TYPE_CHECKING:
     from rustybt.cli.terminal import Terminal
@@ -77,7 +78,7 @@ def zipline(
 ) -> int:
     """Read a bundle that Zipline ingested, where it lies: bars, splits, dividends and assets; then compare every number.
 
-    Needs `pip install "rustybt[zipline]"`. Exit status 6 if a number or a bar differs afterwards.
+    Needs the extra called zipline; without it, the command says how to install it. Exit status 6 if a number or a bar differs afterwards.
 
     Example: rustybt import zipline quandl
     """
@@ -85,6 +86,11 @@ def zipline(
     from rustybt.data.sources.zipline.ingestions import list_bundles
 
     if name is None:
+        if bundle is not None:
+            raise RequestError(
+                f"--bundle {bundle} is the bundle to write; no bundle of Zipline's is named",
+                hint=f"rustybt import zipline NAME --bundle {bundle}; without both, the command lists Zipline's bundles",
+            )
         folder = zipline_root(root)
         _show_bundles(terminal, folder, list_bundles(folder))
         return 0

@@ -127,7 +127,9 @@ def _show(terminal: Terminal, report: MigrationReport) -> None:
         terminal.note(note)
     rows = sum(report.row_counts.values())
     what = f"{counted(len(report.changed), 'bundle')}, {rows:,} rows of {counted(report.catalogs, 'old database')}"
-    if report.dry_run:
+    if not (report.bundles or report.catalogs or report.backup):
+        terminal.note("nothing to bring over; --root DIR looks elsewhere")
+    elif report.dry_run:
         terminal.note(f"would bring over {what}; nothing was written")
     elif not report.changed and not report.backup:
         terminal.note("nothing new: everything was brought over before")
@@ -145,7 +147,7 @@ def _tell_problems(terminal: Terminal, report: MigrationReport) -> None:
         if bundle.files_missing:
             gone = ", ".join(bundle.files_missing[:3]) + (" ..." if len(bundle.files_missing) > 3 else "")
             told.append(
-                f"{bundle.name}: {counted(len(bundle.files_missing), 'file')} of the catalog were gone already: {gone}"
+                f"{bundle.name}: {counted(len(bundle.files_missing), 'file')} of the catalog already gone: {gone}"
             )
         told += [f"{bundle.name}: {symbol}: {reason}" for symbol, reason in bundle.failures.items()]
         if bundle.rows_quarantined:
