@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.metadata_store import contents
@@ -102,7 +102,8 @@ class AssetFinder:
     def lookup_symbol(self, symbol: str, as_of_date: Any = None) -> Asset:
         """Return the asset that was called `symbol` on `as_of_date` (today's name when None).
 
-        A dated alias that holds on the day wins over a canonical symbol, since a ticker may have been reused.
+        A dated alias that holds on the day wins over a canonical symbol, since a ticker may have been reused. As in Zipline, a
+        former name stays that of its asset until another asset takes it.
 
         Raises
         ------
@@ -110,14 +111,26 @@ class AssetFinder:
             Nothing was called so; `similar` holds near matches.
         """
         day = _to_date(as_of_date)
-        named = [alias for alias in self._aliases.get(symbol, ()) if _holds(alias, day)]
+        aliases = self._aliases.get(symbol, ())
+        named = [alias for alias in aliases if _holds(alias, day)]
         if named:
-            latest = max(named, key=lambda alias: alias.start or date.min)
-            return self._by_symbol[latest.symbol]
+            return self._by_symbol[max(named, key=_start_of).symbol]
         asset = self._by_symbol.get(symbol)
+        former = [alias for alias in aliases if day is None or _start_of(alias) <= day]
+        if former and (asset is None or (day is not None and day < self._named_since(asset))):
+            return self._by_symbol[max(former, key=_start_of).symbol]
         if asset is None:
             raise self._not_found(symbol, day)
         return asset
+
+    def _named_since(self, asset: Asset) -> date:
+        """Return the day from which an asset has its canonical symbol: after its last former one, else its first session."""
+        ends = [
+            a.end for found in self._aliases.values() for a in found if a.symbol == asset.symbol and a.end is not None
+        ]
+        if ends:
+            return max(ends) + timedelta(days=1)
+        return asset.first_session or date.min
 
     def lookup_symbols(self, symbols: Sequence[str], as_of_date: Any = None) -> list[Asset]:
         """Return the asset of each symbol, in the same order."""
@@ -141,7 +154,8 @@ class AssetFinder:
         return [self.retrieve_asset(sid) for sid in (self.sids if sids is None else sids)]
 
     def _not_found(self, symbol: str, day: date | None) -> SymbolNotFoundError:
-        similar = difflib.get_close_matches(symbol, [*self._by_symbol, *self._aliases], n=3, cutoff=0.5)
+        others = [name for name in (*self._by_symbol, *self._aliases) if name != symbol]
+        similar = difflib.get_close_matches(symbol, others, n=3, cutoff=0.5)
         when = f" on {day}" if day else ""
         return SymbolNotFoundError(
             f"no asset is called {symbol!r}{when} in {self._reference or 'the bundle'}"
@@ -150,6 +164,10 @@ class AssetFinder:
             symbol=symbol,
             similar=similar,
         )
+
+
+def _start_of(alias: Alias) -> date:
+    return alias.start or date.min
 
 
 def _holds(alias: Alias, day: date | None) -> bool:

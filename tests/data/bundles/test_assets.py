@@ -40,7 +40,10 @@ class TestFinder:
             ("FB", None, "FB"),
             ("FB", "2020-05-01", "META"),
             ("FB", "2022-06-08", "META"),
-            ("FB", date(2022, 6, 9), "FB"),
+            # As in Zipline: the name stays META's until the other company is listed, on 2024-01-02.
+            ("FB", date(2022, 6, 9), "META"),
+            ("FB", date(2024, 1, 1), "META"),
+            ("FB", date(2024, 1, 2), "FB"),
             ("FB", datetime(2021, 1, 1), "META"),
             ("FB", pd.Timestamp("2021-01-01", tz="UTC"), "META"),
             ("FB US", None, "META"),
@@ -50,6 +53,21 @@ class TestFinder:
     def test_a_name_means_what_it_meant_on_the_day(self, renamed, name, day, symbol):
         with renamed.open("us") as bundle:
             assert bundle.assets.lookup_symbol(name, as_of_date=day).symbol == symbol
+
+    @pytest.mark.parametrize("day", [None, "2019-12-31", "2020-01-01", "2024-01-05"])
+    def test_a_former_name_that_nobody_took_is_still_that_of_its_asset(self, store, day):
+        store.commit("us", rows("NEWN"), SAID, aliases=[Alias("NEWN", "OLDN", date(2015, 1, 2), date(2019, 12, 31))])
+        with store.open("us") as bundle:
+            assert bundle.assets.lookup_symbol("OLDN", day).symbol == "NEWN"
+
+    def test_a_name_is_nobodys_before_its_first_owner_had_it(self, store):
+        store.commit("us", rows("NEWN"), SAID, aliases=[Alias("NEWN", "OLDN", date(2015, 1, 2), date(2019, 12, 31))])
+        with (
+            store.open("us") as bundle,
+            pytest.raises(SymbolNotFoundError, match="no asset is called 'OLDN' on 2015-01-01") as caught,
+        ):
+            bundle.assets.lookup_symbol("OLDN", "2015-01-01")
+        assert "OLDN" not in caught.value.details["similar"]
 
     def test_a_name_that_nobody_had_names_near_ones(self, renamed):
         with renamed.open("us") as bundle:
