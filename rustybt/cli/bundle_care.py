@@ -74,6 +74,8 @@ def _show_zipline(terminal: Terminal, reference: str, done: ZiplineExport) -> No
     for note in done.notes:
         terminal.note(note)
     terminal.note(f"next: {done.next_step}")
+    if done.has_minutes:
+        terminal.note("      with --data-frequency minute in those sessions that have minutes")
 
 
 @command(app, "import")

@@ -38,7 +38,9 @@ COMMANDS: dict[str, Entry] = {
     "update": Entry("update", "Bring a bundle up to date from the sources recorded in it.", _DATA),
     "bundle": Entry("bundle_group", "List, inspect, check, compare, export and tidy bundles.", _DATA),
     "import": Entry("import_group", "Bring in bundles of other programs, read where they lie.", _DATA),
-    "migrate": Entry("migrate", "Bring over the catalogs and bundles of the first design, with a way back.", _DATA),
+    "migrate": Entry(
+        "migrate", "Bring the catalogs and bundles of the first design into this home: all of it, or nothing.", _DATA
+    ),
     "sources": Entry("sources", "Where bars can come from.", _DATA),
     "cache": Entry("cache_group", "What the cache holds, what it saved, and making room in it.", _DATA),
     "run": Entry("run", "Run a strategy script on a bundle, on several together, or on a source's bars.", _BACKTEST),

@@ -41,5 +41,8 @@ def told_apart(
         used = {*taken, *names.values()}
         own = next((choice for choice in choices if choice not in used), f"{ticker}.sid-{owner.sid}")
         names[owner.sid] = own
-        notes.append(f"{ticker} was the ticker of several assets: sid {owner.sid} is {own}, sid {last.sid} is {ticker}")
+        notes.append(
+            f"{ticker} was the ticker of several assets: {own} is the one that had the sid {owner.sid} there, {ticker} the one "
+            f"with {last.sid}"
+        )
     return names, tuple(notes)

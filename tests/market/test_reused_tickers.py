@@ -9,7 +9,7 @@ def test_the_last_owner_keeps_the_ticker_and_the_others_get_their_year():
     owners = [TickerOwner(7, date(1998, 2, 3)), TickerOwner(3, date(2012, 5, 18))]
     assert told_apart("FB", owners, {"FB", "OTHER"}) == (
         {7: "FB.1998", 3: "FB"},
-        ("FB was the ticker of several assets: sid 7 is FB.1998, sid 3 is FB",),
+        ("FB was the ticker of several assets: FB.1998 is the one that had the sid 7 there, FB the one with 3",),
     )
 
 

@@ -136,7 +136,7 @@ def unknown_bundle(name: str, known: Mapping[str, RegisteredBundle], where: str 
     names = ", ".join(sorted(known)) or "none"
     return RequestError(
         f"no bundle is registered as {name!r}{where}; registered: {names}",
-        hint=f'register it: register("{name}", ingest_function), in extension.py or before the ingest',
+        hint=f'register it: register("{name}", ingest_function); a file elsewhere: rustybt ingest registered {name} --extension FILE',
         bundle=name,
         registered=sorted(known),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class QuandlDataSource(CSVDataSource):
-    """Daily bars of a WIKI-prices table, ``WIKI_PRICES.csv`` or the zip that Quandl delivered, for Zipline's quandl bundle.
+    """Daily bars of a WIKI-prices table as Quandl delivered it, ``WIKI_PRICES.csv`` or its zip.
 
     The columns are ticker,date,open,high,low,close,volume,ex-dividend,split_ratio in any case and order; the adj_ columns are
     not used, because prices are stored as they were traded. An ex-dividend other than 0 becomes a cash dividend of that

@@ -45,13 +45,11 @@ class ZiplineExport:
 
     @property
     def next_step(self) -> str:
-        """The command that runs a strategy on the ingestion."""
+        """The command that runs a strategy on the ingestion, on its days: minutes may span fewer."""
         words = ["zipline", "run", "-b", self.bundle, "-f", "STRATEGY.py", "-s", self.first_session]
         words += ["-e", self.last_session, "--no-benchmark"]
         if self.calendar_name != "XNYS":
             words += ["--trading-calendar", self.calendar_name]
-        if self.has_minutes:
-            words += ["--data-frequency", "minute"]
         return f"ZIPLINE_ROOT={shlex.quote(self.root)} {shlex.join(words)}"
 
     def to_json(self) -> dict[str, Any]:

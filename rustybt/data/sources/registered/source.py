@@ -17,7 +17,7 @@ from rustybt.data.sources.reading.collect import collect
 from rustybt.data.sources.registered.calendars import stored_calendar
 from rustybt.data.sources.registered.running import run_definition
 from rustybt.data.sources.registered.user_code import default_extension, read_definitions
-from rustybt.errors import RequestError
+from rustybt.errors import NotCoveredError, RequestError
 from rustybt.market.calendars import canonical_name
 from rustybt.market.provenance import SourceMetadata
 
@@ -37,7 +37,7 @@ _FREQUENCIES = ("1d", "1m")
 
 
 class RegisteredBundleSource(DataSource):
-    """Bars of a bundle that was registered as in Zipline: by `rustybt.data.bundles.register`, or in an ``extension.py``.
+    """Bars of a bundle that was registered as in Zipline, by `register` or in an ``extension.py``.
 
     The function is called when bars are asked for, and once for all that it writes: daily bars, minutes, or both. Only a
     file that is named here, or Zipline's own default, is executed; the bundle's provenance names no file, so that an
@@ -133,6 +133,7 @@ class RegisteredBundleSource(DataSource):
         """
         if frequency is not None:
             return super().ingest_to_bundle(bundle_name, symbols, start, end, frequency, **more)
+        self.request(symbols, start, end)  # a date that is none, too
         if more.get("calendar") is None:
             self.calendar_name()  # one that no bundle can have is told before the function works for an hour
         written = self._run()
@@ -145,12 +146,20 @@ class RegisteredBundleSource(DataSource):
                 bundle=self._bundle,
             )
         reports: list[IngestReport] = []
+        nothing: list[NotCoveredError] = []
         for each in frequencies:
             mine = dict(more)
             if mine.get("op_id") and reports:
                 mine["op_id"] = f"{mine['op_id']}-{each}"  # an operation is one commit
-            reports.append(super().ingest_to_bundle(bundle_name, symbols, start, end, each, **mine))
-        return reports[0] if len(reports) == 1 else _joined(reports[0], reports[1])
+            try:
+                reports.append(super().ingest_to_bundle(bundle_name, symbols, start, end, each, **mine))
+            except NotCoveredError as error:  # written, but not in the range asked for
+                nothing.append(error)
+        if not reports:
+            raise nothing[0]
+        if len(reports) == 2:
+            return _joined(reports[0], reports[1])
+        return reports[0].with_notes([error.message for error in nothing])
 
     def plan(
         self,

@@ -114,7 +114,10 @@ def test_of_two_assets_with_one_ticker_the_last_keeps_it(define, store):
         earlier = bundle.assets.lookup_symbol("FB", date(2000, 1, 3))
         assert (earlier.symbol, earlier.attributes.listing_epoch) == ("FB.1998", date(1998, 2, 3))
         assert bundle.assets.lookup_symbol("FB").attributes.listing_epoch is None
-    assert "FB was the ticker of several assets: sid 1 is FB.1998, sid 0 is FB" in report.notes
+    assert (
+        "FB was the ticker of several assets: FB.1998 is the one that had the sid 1 there, FB the one with 0"
+        in report.notes
+    )
 
 
 def test_a_later_call_corrects_and_adds(define, store):

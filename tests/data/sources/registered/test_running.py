@@ -235,3 +235,28 @@ def test_frames_of_the_cache_are_copies_on_disk_and_go_with_it(tmp_path):
     with pytest.raises(KeyError):
         del cache["C"]
     assert len(list(tmp_path.iterdir())) == len(cache) == 1
+
+
+def test_a_range_without_minutes_stores_the_days_and_says_so(define, store):
+    minutes = pd.date_range("2020-01-02 14:31", periods=3, freq="min")
+
+    def function(daily_bar_writer, minute_bar_writer, asset_db_writer):
+        daily_bar_writer.write([(0, bars_of([10, 11, 12, 13, 14]))])
+        minute_bar_writer.write([(0, bars_of([10, 11, 12], minutes))])
+        asset_db_writer.write(equities=equities({0: "AAA"}))
+
+    report = define(function).ingest_to_bundle("part", start="2020-01-06", store=store)
+    assert (report.rows, report.version) == (3, 1)
+    assert any("has no bars from 2020-01-06" in note for note in report.notes)
+
+
+def test_a_date_that_is_none_is_refused_before_the_function_runs(define, store):
+    ran = []
+
+    def function(environ):
+        ran.append(environ)
+
+    source = define(function)
+    with pytest.raises(RequestError):
+        source.ingest_to_bundle("part", end="extension.py", store=store)
+    assert ran == []
