@@ -47,7 +47,7 @@ _BATCH_ROWS = 1_000_000
 
 
 class ZiplineDataSource(DataSource):
-    """Daily and minute bars, adjustments and assets of a bundle that Zipline ingested; nothing of it is changed.
+    """Daily and minute bars, adjustments and assets of a bundle that Zipline ingested.
 
     Prices are the decimals that the stored integers stand for. Rows of zeros, Zipline's padding where nothing was traded, are
     no bars. A minute carries the instant at which it opens; Zipline names it by its end.
