@@ -269,9 +269,10 @@ class Migration:
             publish_staged(connection, self._store, manifest, now, self._on_step)
         head = migrated.head_of(connection, bundle.name)
         version, content_hash = head if manifest is not None else _imported_before(connection, bundle, head)
-        if (version, content_hash) == head:  # else the catalog describes a later version
+        is_latest = (version, content_hash) == head  # else the catalog describes a later version
+        if is_latest:
             self._save_columns(connection, bundle, merged, has_bars=version > 0, now=now)
-        migrated.add_symbols(connection, bundle.name, merged.symbols)
+        migrated.save_symbols(connection, bundle.name, merged.symbols, replace=is_latest)
         entries = [{**entry, "bundle_name": bundle.name} for entry in merged.cache_entries]
         migrated.add_cache_entries(connection, entries)
         old = bundle.before
@@ -300,6 +301,8 @@ class Migration:
             if values.get(name) is None:
                 values[name] = now
         if not has_bars:
+            # The column's default would say that a check was passed.
+            values.setdefault("validation_passed", None)
             values |= {
                 "calendar_name": bundle.calendar_name,
                 "start_session": values.get("start_session") or 0,

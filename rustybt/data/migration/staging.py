@@ -17,6 +17,7 @@ from rustybt.data.sources.ingest.ingest import checked_frames
 from rustybt.market.assets import ASSET_TYPES, AssetAttributes
 from rustybt.market.provenance import MIGRATED, Provenance
 from rustybt.market.request import BarRequest
+from rustybt.market.venues import mic_of_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -178,7 +179,9 @@ def attributes_of(symbols: Iterable[Symbol]) -> dict[str, AssetAttributes]:
         name = str(kind or "").strip().lower()
         name = _TYPES.get(name, name)
         before = found.get(symbol)
-        venue = str(exchange).strip() if exchange else None
+        told = str(exchange).strip() if exchange else ""
+        # As vendors name it: an asset is the same one in every bundle of a home.
+        venue = mic_of_exchange(told) or told or None
         asset_type = name if name in ASSET_TYPES else "equity"
         if before is None:
             found[symbol] = AssetAttributes(venue=venue, asset_type=asset_type)

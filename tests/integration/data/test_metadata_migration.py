@@ -125,6 +125,8 @@ def test_both_catalogs_are_one_and_say_what_they_said(root, store):
     # 2024-01-02 and 2024-01-05, 00:00 UTC.
     assert (row["start_session"], row["end_session"], row["calendar_name"]) == (1_704_153_600, 1_704_412_800, "XNYS")
     assert BundleMetadata.get_symbols("us") == [{"symbol": "AAPL", "asset_type": "equity", "exchange": "NASDAQ"}]
+    assert store.open("us").asset("AAPL").exchange == "XNAS"
+    assert BundleMetadata.get("my _best_ coins")["validation_passed"] is None  # nobody checked it
     assert [(e["cache_key"], e["access_count"], e["size_bytes"]) for e in BundleMetadata.get_lru_cache_entries()] == [
         ("k1", 7, 2048)
     ]

@@ -248,10 +248,26 @@ def save_catalog_row(connection: Connection, name: str, values: Mapping[str, Any
         connection.execute(insert(bundle_metadata).values(**row))
 
 
-def add_symbols(connection: Connection, name: str, symbols: Iterable[tuple[Any, Any, Any]]) -> None:
-    """Insert (symbol, asset type, exchange) of a bundle where they are not there."""
-    present = symbols_of(connection, name)
-    rows = [(name, *symbol) for symbol in dict.fromkeys(symbols) if symbol not in present]
+def save_symbols(connection: Connection, name: str, symbols: Iterable[tuple[Any, Any, Any]], *, replace: bool) -> None:
+    """Insert (symbol, asset type, exchange) of a bundle.
+
+    Parameters
+    ----------
+    replace
+        Put them in the place of what is there of the same symbols; else such symbols are left as they are.
+    """
+    wanted = list(dict.fromkeys(symbols))
+    present = {symbol for symbol, _, _ in symbols_of(connection, name)}
+    both = [symbol for symbol in dict.fromkeys(symbol for symbol, _, _ in wanted) if symbol in present]
+    if replace and both:
+        connection.execute(
+            delete(bundle_symbols).where(
+                bundle_symbols.c.bundle_name == name, bundle_symbols.c.symbol == bindparam("old_symbol")
+            ),
+            [{"old_symbol": symbol} for symbol in both],
+        )
+        present.clear()
+    rows = [(name, *row) for row in wanted if row[0] not in present]
     if rows:
         connection.exec_driver_sql(
             "INSERT INTO bundle_symbols (bundle_name, symbol, asset_type, exchange) VALUES (?, ?, ?, ?)", rows
