@@ -14,6 +14,7 @@ from tests.bench.engine.beside import find_python
 from tests.bench.engine.folder import work_folder
 from tests.bench.engine.parts import measure as engine_figures
 from tests.bench.measure import Figure, command_seconds, in_process
+from tests.bench.migration import measure as migration_figures
 from tests.bench.table import print_table
 from tests.bench.vendor import SOURCES, measure
 
@@ -156,6 +157,7 @@ def main() -> None:
         folder = Path(name)
         worked, remarks = workload()
         data = [*start_up(), *ingest(folder), *reading(folder), *vendors(), *cache(folder), *worked]
+        data += migration_figures(folder / "migration")
     # Only this part may use again what an earlier run built.
     with work_folder() as folder:
         engine, said = engine_figures(folder)
