@@ -65,17 +65,24 @@ class OldDatabase:
         return False
 
     def __enter__(self) -> Self:
-        with self._explained():
-            self._connection = self._open()
-            self._connection.text_factory = _text
-            # Held until the end: no table is read from another moment than the one before.
-            self._connection.execute("BEGIN")
-            verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise self._damaged(verdict)
+        try:
+            with self._explained():
+                self._connection = self._open()
+                self._connection.text_factory = _text
+                # Held until the end: no table is read from another moment than the one before.
+                self._connection.execute("BEGIN")
+                verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if verdict != "ok":
+                    raise self._damaged(verdict)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
