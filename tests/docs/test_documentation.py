@@ -17,7 +17,9 @@ from rustybt.cli.main import COMMANDS, load
 from rustybt.config import setting_keys
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Pages that read Zipline's files, which needs bcolz: the newest Python has no wheels of it.
+OF_ZIPLINE = () if importlib.util.find_spec("bcolz") else ("coming-over.md",)
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in OF_ZIPLINE)]
 
 
 def _load(name):
@@ -42,7 +44,6 @@ def test_every_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names = {"__name__": "documentation"}
     if page.name == "coming-over.md":
-        pytest.importorskip("bcolz")
         monkeypatch.setenv("HOME", str(tmp_path / "user"))
         monkeypatch.delenv("ZIPLINE_ROOT", raising=False)
         old_worlds.build(tmp_path / "user")

@@ -131,3 +131,19 @@ def test_what_was_committed_after_the_migration_is_not_lost_unseen(
     status, document, _ = migrate("--rollback", timestamp())
     left = {row["bundle_name"][1] for row in new_facts(home)["bundle_metadata"]}
     assert "later" in left or (status == 0 and "later" in as_text(document))
+
+
+@pytest.mark.parametrize("said", ["{", "[]", '{"bundles": ["../../old"], "files": []}'])
+def test_a_damaged_note_of_what_is_left_to_do_is_told_and_not_taken_for_none(
+    old, home, place, migrate, timestamp, said
+):
+    migrate()
+    name = timestamp()
+    assert migrate("--rollback", name)[0] == 0
+    note = backup_folder(place, name) / "leftovers.json"
+    note.write_text(said)
+    status, document, _ = migrate("--rollback", name)
+    assert status == 6
+    assert "leftovers.json" in as_text(document)
+    note.unlink()
+    assert migrate("--rollback", name)[0] == 0

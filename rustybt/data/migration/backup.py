@@ -117,7 +117,7 @@ class Backups:
                 raise ValueError("its checksum disagrees")
             backup = Backup.from_json(said)
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(storage, _MANIFEST, str(error)) from error
+            raise damaged_copy(storage, _MANIFEST, str(error)) from error
         for saved in (*backup.old_files, *((backup.database,) if backup.database else ())):
             self.read(backup, saved)
         return backup
@@ -134,9 +134,9 @@ class Backups:
         try:
             data = storage.open(saved.key)
         except FileNotFoundError as error:
-            raise _damaged(storage, saved.key, "it is gone") from error
+            raise damaged_copy(storage, saved.key, "it is gone") from error
         if _sha256(data) != saved.sha256:
-            raise _damaged(storage, saved.key, "its checksum disagrees")
+            raise damaged_copy(storage, saved.key, "its checksum disagrees")
         return data
 
 
@@ -245,7 +245,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _damaged(storage: LocalStorage, key: str, why: str) -> CorruptBundleError:
+def damaged_copy(storage: LocalStorage, key: str, why: str) -> CorruptBundleError:
+    """Return the error of a file of a backup that is not what was written."""
     file = str(Path(storage.location) / key)
     return CorruptBundleError(
         f"the backup cannot be used: {file}: {why}", hint="restore the file from a backup of your own", file=file

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from rustybt.data.bundles.metadata_store import migrated, rolled_back
 from rustybt.data.bundles.metadata_store.traceless import read_without_trace
+from rustybt.data.bundles.names import check_bundle_name
 from rustybt.data.bundles.storage.local import sync_directory, translated
-from rustybt.data.migration.backup import Backup, Backups, SavedFile
+from rustybt.data.migration.backup import Backup, Backups, SavedFile, damaged_copy
 from rustybt.errors import ConflictError
 from rustybt.market.wording import listed
 
@@ -139,11 +140,20 @@ class _Leftovers:
 
     @classmethod
     def load(cls, place: LocalStorage) -> _Leftovers:
+        """Return what an earlier rollback noted and did not come to; nothing where there is no note.
+
+        Raises
+        ------
+        CorruptBundleError
+            There is a note that cannot be read: written whole or not at all, it was damaged since.
+        """
         try:
             said = json.loads(place.open(_LEFTOVERS))
-            return cls(list(said["bundles"]), list(said["files"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return cls([], [])  # none, or killed before anything was changed
+            return cls([check_bundle_name(name) for name in said["bundles"]], [str(key) for key in said["files"]])
+        except FileNotFoundError:
+            return cls([], [])
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged_copy(place, _LEFTOVERS, str(error)) from error
 
     @staticmethod
     def forget(place: LocalStorage) -> None:
